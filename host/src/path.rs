@@ -131,3 +131,6 @@ fn without_dot_segments(path: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

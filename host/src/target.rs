@@ -186,3 +186,6 @@ fn check_path(path_and_query: &str) -> Result<(), TargetError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
