@@ -1,0 +1,33 @@
+//! Category lists: readers, the compiled index, matching, imports and edits.
+//!
+//! Decides in which categories a host or an address is, by which entry of which list. Bytes in, index out: no network, no
+//! clock but for an import's date, and no opinion on what a category means for anyone (`weir-policy`).
+//!
+//! - [`build()`] makes an [`Index`] of [`Source`]s: directories of plain text in the squidGuard layout that people edit,
+//!   imported sources, and the starter lists inside the program ([`embedded`]).
+//! - [`Index::host_categories`] and [`Index::url_categories`] are what each request asks; [`Index::find`] tells the exact
+//!   entry for records and pages.
+//! - [`import`] turns an archive of lists into a source; [`edit`] changes the plain text.
+//!
+//! What a line means is in [`entry`], what an expression may be in [`expressions`], what is refused as half-written in
+//! [`source`].
+
+mod addresses;
+pub mod build;
+pub mod category;
+pub mod entry;
+pub mod expressions;
+mod hash;
+mod index;
+pub mod manifest;
+pub mod report;
+pub mod source;
+mod table;
+mod urls;
+
+pub use build::{BuildError, Built, build};
+pub use category::{CategoryId, CategorySet, Names};
+pub use entry::MatchKind;
+pub use index::{Counts, Index, Match};
+pub use report::{Fault, FileReport, Phase, Progress, Report};
+pub use source::{Root, Source, embedded};

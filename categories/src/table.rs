@@ -1,0 +1,294 @@
+//! Decides whether a name is in the catalogue, and with which set: an exact table of millions of names, built once.
+//!
+//! Names lie in buckets of 16 by their hash. One control byte a slot stands apart from everything else, so that a miss,
+//! which most questions are, reads 16 bytes of a region small enough to stay in cache. A control byte that fits leads to a
+//! 16-bit print beside the number of the name's set, and only a print that fits leads to the name itself, which decides:
+//! there are no false positives. Full names lie in bucket order, one offset a bucket, so that this largest region can
+//! later be mapped from a file and stay cold.
+//!
+//! It does not know what a set means, nor which parents of a name to ask about.
+
+use thiserror::Error;
+
+const SLOTS: usize = 16;
+/// Names per bucket on average: full enough to be small, empty enough that few buckets overflow into the next.
+const TARGET: usize = 14;
+const LOW_BITS: u128 = u128::from_le_bytes([0x7f; SLOTS]);
+
+/// The names' text would not fit the 32-bit offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the names of all lists together are longer than 4 GiB")]
+pub(crate) struct TooLong;
+
+/// One control byte a slot: 0 for an empty slot, else the low bits of the hash. Slots fill from the first.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(16))]
+struct Control([u8; SLOTS]);
+
+/// Print (high half) and set (low half) of each slot, on one cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Slots([u32; SLOTS]);
+
+/// Names with the number of a set each.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Buckets that a hash can point at; a few more may follow for what the last ones could not take.
+    homes: u64,
+    names: usize,
+    control: Box<[Control]>,
+    slots: Box<[Slots]>,
+    /// Where each bucket's block starts in `text`.
+    starts: Box<[u32]>,
+    /// Per bucket: one length byte a name, then the names.
+    text: Box<[u8]>,
+}
+
+impl Table {
+    /// The set of `name`, whose hash is `hash`.
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, name: &str) -> Option<u16> {
+        let mut bucket = home(hash, self.homes);
+        let control = control_byte(hash);
+        loop {
+            let group = self.control.get(bucket)?;
+            let mut hits = equal_bytes(group, control);
+            while hits != 0 {
+                let slot = (hits.trailing_zeros() / 8) as usize;
+                hits &= hits - 1;
+                if let Some(set) = self.verified(bucket, slot, hash, name) {
+                    return Some(set);
+                }
+            }
+            if group.0[SLOTS - 1] == 0 {
+                return None;
+            }
+            bucket += 1;
+        }
+    }
+
+    fn verified(&self, bucket: usize, slot: usize, hash: u64, name: &str) -> Option<u16> {
+        let entry = *self.slots.get(bucket)?.0.get(slot)?;
+        let fits = entry >> 16 == print(hash) && self.name(bucket, slot)? == name.as_bytes();
+        fits.then_some(entry as u16)
+    }
+
+    fn name(&self, bucket: usize, slot: usize) -> Option<&[u8]> {
+        let block = self.text.get(*self.starts.get(bucket)? as usize..)?;
+        let used = self.control.get(bucket)?.used();
+        let (lengths, texts) = block.split_at_checked(used)?;
+        let skipped: usize = lengths.get(..slot)?.iter().map(|l| usize::from(*l)).sum();
+        texts
+            .get(skipped..)?
+            .get(..usize::from(*lengths.get(slot)?))
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.control)
+            + size_of_val(&*self.slots)
+            + size_of_val(&*self.starts)
+            + self.text.len()
+    }
+}
+
+impl Control {
+    fn used(&self) -> usize {
+        let word = u128::from_le_bytes(self.0);
+        SLOTS - (word.leading_zeros() / 8) as usize
+    }
+}
+
+fn home(hash: u64, homes: u64) -> usize {
+    ((u128::from(hash) * u128::from(homes)) >> 64) as usize
+}
+
+fn control_byte(hash: u64) -> u8 {
+    (hash as u8).max(1)
+}
+
+fn print(hash: u64) -> u32 {
+    u32::from((hash >> 8) as u16)
+}
+
+/// The high bit of each byte of `group` that equals `byte`; exact, without borrows between bytes.
+fn equal_bytes(group: &Control, byte: u8) -> u128 {
+    let differing = u128::from_le_bytes(group.0) ^ u128::from_le_bytes([byte; SLOTS]);
+    !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS)
+}
+
+/// Takes names in the order of their hashes and lays them out.
+pub(crate) struct Builder {
+    homes: u64,
+    names: usize,
+    control: Vec<Control>,
+    slots: Vec<Slots>,
+    starts: Vec<u32>,
+    text: Vec<u8>,
+    /// The bucket being filled.
+    control_now: Control,
+    slots_now: Slots,
+    used: usize,
+    lengths: Vec<u8>,
+    texts: Vec<u8>,
+}
+
+impl Builder {
+    /// Room for about `names` distinct names of `bytes` bytes together. Fewer or more are right too, only less compact.
+    pub(crate) fn new(names: usize, bytes: usize) -> Builder {
+        let homes = names / TARGET + 1;
+        Builder {
+            homes: homes as u64,
+            names: 0,
+            control: Vec::with_capacity(homes + 1),
+            slots: Vec::with_capacity(homes + 1),
+            starts: Vec::with_capacity(homes + 1),
+            text: Vec::with_capacity(names + bytes),
+            control_now: Control::default(),
+            slots_now: Slots::default(),
+            used: 0,
+            lengths: Vec::with_capacity(SLOTS),
+            texts: Vec::with_capacity(SLOTS * 64),
+        }
+    }
+
+    /// Adds a name of at most 255 bytes (`Host` allows 253). Hashes must not decrease, names not repeat.
+    ///
+    /// # Errors
+    /// [`TooLong`] when the names do not fit.
+    pub(crate) fn push(&mut self, hash: u64, name: &str, set: u16) -> Result<(), TooLong> {
+        let length = u8::try_from(name.len()).map_err(|_| TooLong)?;
+        let home = home(hash, self.homes);
+        while self.control.len() < home || self.used == SLOTS {
+            self.close()?;
+        }
+        self.control_now.0[self.used] = control_byte(hash);
+        self.slots_now.0[self.used] = print(hash) << 16 | u32::from(set);
+        self.lengths.push(length);
+        self.texts.extend_from_slice(name.as_bytes());
+        self.used += 1;
+        self.names += 1;
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), TooLong> {
+        let start = u32::try_from(self.text.len()).map_err(|_| TooLong)?;
+        self.starts.push(start);
+        self.control.push(std::mem::take(&mut self.control_now));
+        self.slots.push(std::mem::take(&mut self.slots_now));
+        self.text.append(&mut self.lengths);
+        self.text.append(&mut self.texts);
+        self.used = 0;
+        Ok(())
+    }
+
+    /// The finished table.
+    ///
+    /// # Errors
+    /// [`TooLong`] when the names do not fit.
+    pub(crate) fn finish(mut self) -> Result<Table, TooLong> {
+        self.close()?;
+        while (self.control.len() as u64) < self.homes {
+            self.close()?;
+        }
+        Ok(Table {
+            homes: self.homes,
+            names: self.names,
+            control: self.control.into_boxed_slice(),
+            slots: self.slots.into_boxed_slice(),
+            starts: self.starts.into_boxed_slice(),
+            text: self.text.into_boxed_slice(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::hash;
+
+    fn table(names: &[String]) -> Table {
+        let mut rows: Vec<(u64, &str, u16)> = (0..)
+            .zip(names)
+            .map(|(at, name)| (hash::of(name), name.as_str(), at))
+            .collect();
+        rows.sort_unstable();
+        let mut builder = Builder::new(rows.len(), 0);
+        for (hash, name, set) in rows {
+            builder.push(hash, name, set).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_name_is_found_with_its_own_set_and_no_other_name_is() {
+        for count in [0, 1, 13, 14, 15, 16, 17, 100, 20_000] {
+            let names: Vec<String> = (0..count).map(|n| format!("n{n}.example")).collect();
+            let table = table(&names);
+            assert_eq!(table.len(), count);
+            for (at, name) in (0..).zip(&names) {
+                assert_eq!(
+                    table.get(hash::of(name), name),
+                    Some(at),
+                    "{name} of {count}"
+                );
+                let longer = format!("x{name}");
+                assert_eq!(table.get(hash::of(&longer), &longer), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_hit_is_decided_by_the_name_not_by_its_hash() {
+        let mut builder = Builder::new(1, 0);
+        builder.push(77, "listed.example", 5).unwrap();
+        let table = builder.finish().unwrap();
+        assert_eq!(table.get(77, "listed.example"), Some(5));
+        assert_eq!(table.get(77, "other.example"), None);
+        assert_eq!(table.get(77, "listed.exampl"), None);
+    }
+
+    #[test]
+    fn names_with_one_hash_overflow_into_the_next_buckets_and_are_found() {
+        for hash in [0, 1 << 63, u64::MAX] {
+            let names: Vec<String> = (0..64).map(|n| format!("n{n}")).collect();
+            let mut builder = Builder::new(names.len(), 0);
+            for (set, name) in (0..).zip(&names) {
+                builder.push(hash, name, set).unwrap();
+            }
+            let table = builder.finish().unwrap();
+            for (set, name) in (0..).zip(&names) {
+                assert_eq!(table.get(hash, name), Some(set));
+            }
+            assert_eq!(table.get(hash, "absent"), None);
+            assert_eq!(table.get(u64::MAX, "absent"), None);
+        }
+    }
+
+    #[test]
+    fn the_byte_comparison_is_exact_for_every_pair_of_bytes() {
+        for have in 0..=255_u8 {
+            for want in 0..=255_u8 {
+                let mut group = Control([have.wrapping_add(1); SLOTS]);
+                group.0[5] = have;
+                let expected = (0..SLOTS).filter(|at| group.0[*at] == want);
+                let mask: u128 = expected.map(|at| 0x80 << (8 * at)).sum();
+                assert_eq!(equal_bytes(&group, want), mask, "{have} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_costs_about_six_bytes_beside_its_text() {
+        let names: Vec<String> = (0..60_000).map(|n| format!("n{n}.example")).collect();
+        let text: usize = names.iter().map(|name| name.len() + 1).sum();
+        let beside = (table(&names).bytes() - text) as f64 / names.len() as f64;
+        assert!(beside < 6.3, "{beside} bytes a name");
+    }
+}
