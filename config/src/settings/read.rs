@@ -1,0 +1,283 @@
+//! Reads `weir.toml` into [`Settings`]. Checks of one value only; what several values say together is for `check`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Component, Path, PathBuf};
+
+use weir_host::Name;
+
+use super::{
+    Bounds, Connect, Console, Deadlines, Device, Egress, Http, Line, Listener, Lists, Log, Login,
+    Origin, Records, RegisteredNetwork, Resolver, Settings, Warn,
+};
+use crate::document::Section;
+use crate::keys::Kind;
+
+/// Where relative paths are seen from.
+pub(crate) enum Base {
+    /// The directory of the file, absolute.
+    Directory(PathBuf),
+    /// There is no file, and the paths of the embedded one mean nothing.
+    Embedded,
+}
+
+impl Base {
+    fn path(&self, path: PathBuf) -> PathBuf {
+        match self {
+            Base::Directory(directory) => without_parents(&directory.join(path)),
+            Base::Embedded => path,
+        }
+    }
+
+    fn state(&self, path: Option<PathBuf>) -> PathBuf {
+        match (self, path) {
+            (Base::Directory(_), Some(path)) => self.path(path),
+            _ => default_state(),
+        }
+    }
+}
+
+/// `/var/lib/weir` when it can be written to, else `var` in the working directory.
+fn default_state() -> PathBuf {
+    let system = Path::new("/var/lib/weir");
+    let writable = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    if system.is_dir() && rustix::fs::access(system, writable).is_ok() {
+        return system.to_owned();
+    }
+    std::path::absolute("var").unwrap_or_else(|_| PathBuf::from("var"))
+}
+
+/// `/a/b/../c` as `/a/c`, for people. The base directory has no symbolic links left, so that this is the same place.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+pub(crate) fn settings(root: &Section<'_, '_>, base: &Base) -> Settings {
+    Settings {
+        state: base.state(root.get("state")),
+        policy: base.path(root.get("policy")),
+        threads: root.get("threads"),
+        unknown_network: root.get("unknown_network"),
+        school: root.get("school"),
+        review_contact: root.get("review_contact"),
+        listeners: listeners(root),
+        console: console(&root.section("console")),
+        networks: root.sections("network").iter().map(network).collect(),
+        devices: root.sections("device").iter().map(device).collect(),
+        lists: lists(&root.section("lists"), base),
+        line: line(&root.section("line")),
+        resolver: resolver(&root.section("resolver")),
+        egress: egress(&root.section("egress")),
+        connect: connect(&root.section("connect")),
+        origin: origin(&root.section("origin"), base),
+        http: Http {
+            trace: root.section("http").get("trace"),
+        },
+        deadlines: deadlines(&root.section("deadlines")),
+        bounds: bounds(&root.section("bounds")),
+        login: login(&root.section("login")),
+        warn: warn(&root.section("warn")),
+        records: records(&root.section("records")),
+        log: log(&root.section("log")),
+    }
+}
+
+fn listeners(root: &Section<'_, '_>) -> Vec<Listener> {
+    let sections = root.sections("listener");
+    if sections.is_empty() {
+        return vec![listener(&root.absent("listener"))];
+    }
+    sections.iter().map(listener).collect()
+}
+
+fn listener(section: &Section<'_, '_>) -> Listener {
+    Listener {
+        name: section.get("name"),
+        address: section.get("address"),
+        login: section.get("login"),
+        profile: section.get("profile"),
+    }
+}
+
+fn console(section: &Section<'_, '_>) -> Console {
+    Console {
+        address: section.get("address"),
+        hosts: section.get("hosts"),
+    }
+}
+
+fn network(section: &Section<'_, '_>) -> RegisteredNetwork {
+    RegisteredNetwork {
+        name: section.get("name"),
+        addresses: section.get("addresses"),
+        profile: section.get("profile"),
+        groups: section.get("groups"),
+    }
+}
+
+fn device(section: &Section<'_, '_>) -> Device {
+    Device {
+        name: section.get("name"),
+        addresses: section.get("addresses"),
+        user: section.get("user"),
+        groups: section.get("groups"),
+        profile: section.get("profile"),
+    }
+}
+
+fn lists(section: &Section<'_, '_>, base: &Base) -> Lists {
+    let directories: Vec<PathBuf> = section.get("directories");
+    let directories: Vec<PathBuf> = match base {
+        Base::Directory(_) => directories
+            .into_iter()
+            .map(|path| base.path(path))
+            .collect(),
+        Base::Embedded => Vec::new(),
+    };
+    Lists {
+        embedded: directories.is_empty(),
+        directories,
+    }
+}
+
+fn line(section: &Section<'_, '_>) -> Line {
+    Line {
+        down: section.get("down"),
+        up: section.get("up"),
+    }
+}
+
+fn resolver(section: &Section<'_, '_>) -> Resolver {
+    Resolver {
+        servers: section.get("servers"),
+        timeout: section.get("timeout"),
+        attempts: section.get("attempts"),
+        cache_entries: section.get("cache_entries"),
+        minimum_ttl: section.get("minimum_ttl"),
+        maximum_ttl: section.get("maximum_ttl"),
+        hosts: hosts(section),
+    }
+}
+
+fn hosts(section: &Section<'_, '_>) -> BTreeMap<Name, Vec<IpAddr>> {
+    let mut hosts = BTreeMap::new();
+    let addresses = Kind::List(&Kind::Ip);
+    for (name, line, addresses) in section.entries::<Vec<IpAddr>>("hosts", &addresses) {
+        let leaf = format!("hosts.{name}");
+        match weir_host::Host::parse_text(&name) {
+            Ok(weir_host::Host::Name(name)) => {
+                if addresses.is_empty() {
+                    section.fault_at(line, &leaf, "no address".to_owned());
+                }
+                if hosts.insert(name, addresses).is_some() {
+                    section.fault_at(line, &leaf, "the name is given twice".to_owned());
+                }
+            }
+            Ok(_) => section.fault_at(line, &leaf, "an address where a name is needed".to_owned()),
+            Err(error) => section.fault_at(line, &leaf, error.to_string()),
+        }
+    }
+    hosts
+}
+
+fn egress(section: &Section<'_, '_>) -> Egress {
+    Egress {
+        allow: section.get("allow"),
+        ports: section.get("ports"),
+    }
+}
+
+fn connect(section: &Section<'_, '_>) -> Connect {
+    Connect {
+        tls_ports: section.get("tls_ports"),
+        http_ports: section.get("http_ports"),
+        opaque_ports: section.get("opaque_ports"),
+        missing_sni: section.get("missing_sni"),
+    }
+}
+
+fn origin(section: &Section<'_, '_>, base: &Base) -> Origin {
+    let roots: Vec<PathBuf> = section.get("trusted_roots");
+    Origin {
+        trusted_roots: roots.into_iter().map(|path| base.path(path)).collect(),
+        idle_connections: section.get("idle_connections"),
+        idle_per_host: section.get("idle_per_host"),
+        idle_timeout: section.get("idle_timeout"),
+    }
+}
+
+fn deadlines(section: &Section<'_, '_>) -> Deadlines {
+    Deadlines {
+        head: section.get("head"),
+        client_idle: section.get("client_idle"),
+        resolve: section.get("resolve"),
+        connect: section.get("connect"),
+        origin_head: section.get("origin_head"),
+        body_idle: section.get("body_idle"),
+        hello: section.get("hello"),
+        tunnel_idle: section.get("tunnel_idle"),
+        expect_continue: section.get("expect_continue"),
+        login: section.get("login"),
+        drain: section.get("drain"),
+    }
+}
+
+fn bounds(section: &Section<'_, '_>) -> Bounds {
+    Bounds {
+        connections: section.get("connections"),
+        connections_per_address: section.get("connections_per_address"),
+        head_bytes: section.get("head_bytes"),
+        fields: section.get("fields"),
+        target_bytes: section.get("target_bytes"),
+        drain_body: section.get("drain_body"),
+        minimum_rate: section.get("minimum_rate"),
+    }
+}
+
+fn login(section: &Section<'_, '_>) -> Login {
+    Login {
+        realm: section.get("realm"),
+        attempts: section.get("attempts"),
+        window: section.get("window"),
+        cache_entries: section.get("cache_entries"),
+        cache_lifetime: section.get("cache_lifetime"),
+        verifiers: section.get("verifiers"),
+    }
+}
+
+fn warn(section: &Section<'_, '_>) -> Warn {
+    Warn {
+        lifetime: section.get("lifetime"),
+        entries: section.get("entries"),
+    }
+}
+
+fn records(section: &Section<'_, '_>) -> Records {
+    Records {
+        flush: section.get("flush"),
+        sync: section.get("sync"),
+        segment_rows: section.get("segment_rows"),
+        seal_after: section.get("seal_after"),
+        retain: section.get("retain"),
+        queue: section.get("queue"),
+        long_request: section.get("long_request"),
+        when_unwritable: section.get("when_unwritable"),
+    }
+}
+
+fn log(section: &Section<'_, '_>) -> Log {
+    Log {
+        format: section.get("format"),
+        level: section.get("level"),
+    }
+}
