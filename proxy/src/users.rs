@@ -22,9 +22,6 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use weir_config::{Fault, Faults};
 
-/// Name of the users' file in the state directory.
-pub(crate) const FILE: &str = "users.toml";
-
 /// Longest name of a user or group, in characters.
 const MAX_NAME: usize = 64;
 /// Longest password, in bytes: bounds what one login attempt makes us hash.

@@ -12,18 +12,18 @@ const MAX_ADDRESSES: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Throttle {
     failures: DashMap<IpAddr, Failures>,
-    attempts: u32,
+    attempts: usize,
     window: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     since: Instant,
-    count: u32,
+    count: usize,
 }
 
 impl Throttle {
-    pub(super) fn new(attempts: u32, window: Duration) -> Throttle {
+    pub(super) fn new(attempts: usize, window: Duration) -> Throttle {
         Throttle {
             failures: DashMap::new(),
             attempts,

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use super::*;
 
 pub(crate) fn settings(
     server: SocketAddr,
-    hosts: HashMap<Name, Vec<IpAddr>>,
+    hosts: BTreeMap<Name, Vec<IpAddr>>,
 ) -> weir_config::Resolver {
     weir_config::Resolver {
         servers: vec![server],
@@ -92,10 +93,10 @@ impl Server {
     }
 
     fn names(&self) -> Names {
-        self.names_with(HashMap::new())
+        self.names_with(BTreeMap::new())
     }
 
-    fn names_with(&self, hosts: HashMap<Name, Vec<IpAddr>>) -> Names {
+    fn names_with(&self, hosts: BTreeMap<Name, Vec<IpAddr>>) -> Names {
         let mut settings = settings(self.address, hosts);
         // hickory's own cache would hide what the thread's cache does.
         settings.cache_entries = 0;
@@ -177,7 +178,7 @@ async fn configured_hosts_always_win() {
         .as_name()
         .unwrap()
         .clone();
-    let names = server.names_with(HashMap::from([(name, vec!["10.0.0.1".parse().unwrap()])]));
+    let names = server.names_with(BTreeMap::from([(name, vec!["10.0.0.1".parse().unwrap()])]));
     assert_eq!(lookup(&names, "both.example").await.unwrap(), ["10.0.0.1"]);
     assert_eq!(server.asked(), 0);
     lookup(&names, "www.both.example").await.unwrap();

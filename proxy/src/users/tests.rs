@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
+const FILE: &str = "users.toml";
 const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
                    G4Hy1ptYkCxEfMx8yCDm5LZ3j4KkTJOlLZdKNCGTIQE";
 
