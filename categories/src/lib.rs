@@ -15,10 +15,13 @@
 mod addresses;
 pub mod build;
 pub mod category;
+pub mod edit;
 pub mod entry;
 pub mod expressions;
 mod hash;
+pub mod import;
 mod index;
+pub mod lock;
 pub mod manifest;
 pub mod report;
 pub mod source;

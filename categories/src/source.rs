@@ -251,7 +251,7 @@ fn read_still(path: &Path) -> Result<Vec<u8>, ReadError> {
     Ok(content)
 }
 
-fn check_whole(content: &[u8]) -> Result<(), ReadError> {
+pub(crate) fn check_whole(content: &[u8]) -> Result<(), ReadError> {
     if memchr::memchr(0, content).is_some() {
         return Err(ReadError::HalfWritten("it has a NUL byte"));
     }
