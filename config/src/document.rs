@@ -191,6 +191,9 @@ impl<'d, 'i> Section<'d, 'i> {
             self.fault(leaf, &value.span(), message);
             return Vec::new();
         };
+        if let Some(first) = members.first() {
+            self.remember(&join(&self.shown, leaf), &first.span());
+        }
         if matches!(key.kind, Kind::Sections(max) if members.len() > max) {
             let message = format!("{} of them, which is too many", members.len());
             self.fault(leaf, &value.span(), message);

@@ -9,6 +9,7 @@ mod fault;
 pub mod keys;
 pub mod lists;
 pub mod policy_file;
+pub mod reference;
 pub mod settings;
 mod source;
 mod text;

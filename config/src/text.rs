@@ -175,3 +175,39 @@ fn distance(a: &str, b: &str) -> usize {
     }
     row.last().copied().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_word_is_guessed_and_a_strange_one_is_not() {
+        let guess = |text| did_you_mean(text, ["allow", "block", "warn", "limit"].into_iter());
+        assert_eq!(guess("blok"), "; did you mean \"block\"?");
+        assert_eq!(guess("Allow"), "; did you mean \"allow\"?");
+        assert_eq!(guess("permit"), "");
+        assert_eq!(guess(""), "");
+        assert_eq!(guess(&"x".repeat(1 << 20)), "");
+    }
+
+    #[test]
+    fn distance_counts_single_changes() {
+        let cases = [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "ac", 1),
+            ("kitten", "sitting", 3),
+            ("ü", "u", 1),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!(
+                (distance(a, b), distance(b, a)),
+                (expected, expected),
+                "{a} {b}"
+            );
+        }
+    }
+}

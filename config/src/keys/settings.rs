@@ -204,7 +204,7 @@ pub const SETTINGS: &[Key] = keys! {
         "Longest time that a record waits before it is written to the journal.";
     "records.sync", Duration("10ms", "10m"), r#""1s""#,
         "Longest time that the journal waits before it is forced to the disk.";
-    "records.segment_rows", Integer(1000, 16_777_216), "262144",
+    "records.segment_rows", Integer(1, 16_777_216), "262144",
         "Records after which a journal is sealed into a segment.";
     "records.seal_after", Duration("1s", "7d"), r#""1h""#,
         "Age after which a journal is sealed into a segment.";
@@ -212,7 +212,7 @@ pub const SETTINGS: &[Key] = keys! {
         "Age after which whole segments are removed.";
     "records.queue", Integer(1024, 16_777_216), "65536",
         "Records that may wait for the disk; more are dropped, counted and stated in a gap record.";
-    "records.long_request", Duration("1s", "1h"), r#""10s""#,
+    "records.long_request", Duration("100ms", "1h"), r#""10s""#,
         "A request that runs longer gets an opening record.";
     "records.when_unwritable", Choice(Missing::WORDS), r#""allow""#,
         "What becomes of traffic while records cannot be written: allowed, counted and stated in a gap record, or refused.";

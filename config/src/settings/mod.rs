@@ -375,26 +375,28 @@ impl Settings {
 
     /// The keys in which `new` differs and that a running Weir cannot change: it must be started again.
     pub fn needs_restart(&self, new: &Settings) -> Vec<&'static str> {
-        let (old_records, new_records) = (&self.records, &new.records);
-        let differences = [
-            ("state", self.state != new.state),
-            ("threads", self.threads != new.threads),
-            ("listener", self.listeners != new.listeners),
-            ("console", self.console != new.console),
-            ("records.flush", old_records.flush != new_records.flush),
-            ("records.sync", old_records.sync != new_records.sync),
-            (
-                "records.segment_rows",
-                old_records.segment_rows != new_records.segment_rows,
-            ),
-            (
-                "records.seal_after",
-                old_records.seal_after != new_records.seal_after,
-            ),
-            ("records.queue", old_records.queue != new_records.queue),
-            ("log", self.log != new.log),
-        ];
-        let changed = differences.into_iter().filter(|(_, differs)| *differs);
-        changed.map(|(key, _)| key).collect()
+        let changed = RESTART.iter().filter(|(_, same)| !same(self, new));
+        changed.map(|(key, _)| *key).collect()
     }
 }
+
+/// True when two settings say the same of one key.
+type Same = fn(&Settings, &Settings) -> bool;
+
+/// What is bound, opened or started once.
+pub(crate) const RESTART: &[(&str, Same)] = &[
+    ("state", |a, b| a.state == b.state),
+    ("threads", |a, b| a.threads == b.threads),
+    ("listener", |a, b| a.listeners == b.listeners),
+    ("console", |a, b| a.console == b.console),
+    ("records.flush", |a, b| a.records.flush == b.records.flush),
+    ("records.sync", |a, b| a.records.sync == b.records.sync),
+    ("records.segment_rows", |a, b| {
+        a.records.segment_rows == b.records.segment_rows
+    }),
+    ("records.seal_after", |a, b| {
+        a.records.seal_after == b.records.seal_after
+    }),
+    ("records.queue", |a, b| a.records.queue == b.records.queue),
+    ("log", |a, b| a.log == b.log),
+];
