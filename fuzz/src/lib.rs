@@ -1,0 +1,105 @@
+//! What must hold for any bytes: the properties behind the fuzz targets. The plain tests run them over the
+//! committed corpora (`tests/corpus`), so that a finding, once added to a corpus, stays found.
+//!
+//! The ClientHello parser lives in the binary and is included by the target alone; its corpus is replayed
+//! through a running Weir.
+
+use std::path::Path;
+
+use weir_categories::MatchKind;
+use weir_host::{Host, Target, normal_path, parents, parse_authority};
+
+/// A host has one normal form, whatever the spelling, and every reader of it agrees.
+pub fn host(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(people) = Host::parse_text(text) {
+        assert_eq!(Host::parse_text(&people.to_string()).as_ref(), Ok(&people));
+    }
+    let Ok(host) = Host::parse(text) else { return };
+    assert!(text.is_ascii(), "{text:?}");
+    assert_eq!(
+        Host::parse(&host.bracketed().to_string()).as_ref(),
+        Ok(&host)
+    );
+    assert_eq!(
+        Host::parse(&text.to_ascii_uppercase()).as_ref(),
+        Ok(&host),
+        "{text:?}"
+    );
+    assert_eq!(Host::parse_text(text).as_ref(), Ok(&host), "{text:?}");
+    assert_eq!(
+        parse_authority(text).ok().map(|(host, _)| host).as_ref(),
+        Some(&host)
+    );
+    let Some(name) = host.as_name() else { return };
+    let name = name.as_str();
+    assert!(
+        name.len() <= 253 && !name.ends_with('.') && !name.starts_with('.'),
+        "{name:?}"
+    );
+    assert!(
+        name.split('.').all(|label| (1..=63).contains(&label.len())),
+        "{name:?}"
+    );
+    assert!(!name.bytes().any(|b| b.is_ascii_uppercase()), "{name:?}");
+    assert_eq!(parents(name).count(), name.split('.').count());
+}
+
+/// A target that is accepted is written and read back as the same target; its decision path is stable.
+pub fn target(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(target) = Target::parse_absolute(text) else {
+        return;
+    };
+    assert!(
+        !text.contains(['\\', '#', ' ', '\t', '\r', '\n', '\0']),
+        "{text:?}"
+    );
+    let path = target.path_and_query();
+    let again = format!("{}://{}{path}", target.scheme.as_str(), target.authority());
+    if let Ok(again) = Target::parse_absolute(&again) {
+        assert_eq!(
+            (&again.host, again.port),
+            (&target.host, target.port),
+            "{text:?}"
+        );
+        assert_eq!(again.path_and_query(), path, "{text:?}");
+    } else {
+        assert_eq!(path, "*", "{text:?} is not read back");
+    }
+    let once = normal_path(target.path()).into_owned();
+    assert_eq!(normal_path(&once), once, "{text:?}");
+}
+
+/// An entry of a list is stored in a form that is its own normal form.
+pub fn list_line(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for kind in [MatchKind::Domain, MatchKind::Url, MatchKind::Expression] {
+        if let Ok(normal) = weir_categories::entry::normal(kind, text) {
+            let again = weir_categories::entry::normal(kind, &normal);
+            assert_eq!(
+                again.as_deref().ok(),
+                Some(normal.as_str()),
+                "{kind:?} {text:?}"
+            );
+        }
+    }
+}
+
+/// Settings and a policy, parted by a NUL, are read or every fault says what is wrong.
+pub fn configuration(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (settings, policy) = text.split_once('\0').unwrap_or((text, ""));
+    if let Err(faults) = weir_config::parse(settings, policy, Path::new("school")) {
+        assert!(!faults.0.is_empty());
+        assert!(faults.0.iter().all(|fault| !fault.message.is_empty()));
+    }
+}

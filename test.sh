@@ -1,0 +1,35 @@
+#!/bin/sh
+# Everything that says whether Weir is in order: format, lints, unit, property, end-to-end and documentation
+# tests, and a smoke run of the benches. Works on a bare Debian 12 with a Rust toolchain, as root, without a
+# terminal. Arguments go to the test runner: `./test.sh bandwidth::`.
+set -eu
+cd "$(dirname "$0")"
+export CARGO_TERM_PROGRESS_WHEN=never DEBIAN_FRONTEND=noninteractive
+
+# Debian packages that the tests need, by a command that each brings.
+missing=""
+need() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need cc build-essential
+need curl curl
+need chromium chromium
+need certutil libnss3-tools
+need mount mount
+if [ -n "$missing" ]; then
+    echo "installing:$missing"
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo"
+    $sudo apt-get update -qq
+    # shellcheck disable=SC2086 -- one word a package
+    $sudo apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null
+fi
+cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+
+cargo fmt --all --check
+cargo clippy --workspace --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+cargo build --package weir-proxy
+cargo test --workspace --doc --quiet
+cargo bench --package weir-benches -- --test
+cargo nextest run --workspace --no-tests=pass "$@"

@@ -1,0 +1,8 @@
+//! The traffic that Weir carries: what must arrive, how, and what must not.
+
+mod failures;
+mod fields;
+mod messages;
+mod reuse;
+mod streaming;
+mod upgrades;
