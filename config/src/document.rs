@@ -167,7 +167,8 @@ impl<'d, 'i> Section<'d, 'i> {
         let table = self.value(leaf).and_then(|value| {
             let table = value.get_ref().as_table();
             if table.is_none() {
-                let message = format!("expected a section: write [{}]", join(&self.schema, leaf));
+                let key = self.document.key(&join(&self.schema, leaf));
+                let message = format!("expected a section: write {}", key.heading());
                 self.fault(leaf, &value.span(), message);
             }
             table.map(|table| (table, value.span()))
@@ -187,7 +188,7 @@ impl<'d, 'i> Section<'d, 'i> {
         };
         let key = self.document.key(&join(&self.schema, leaf));
         let Some(members) = value.get_ref().as_array() else {
-            let message = format!("expected a repeated section: write [[{}]]", key.path);
+            let message = format!("expected a repeated section: write {}", key.heading());
             self.fault(leaf, &value.span(), message);
             return Vec::new();
         };
@@ -201,7 +202,7 @@ impl<'d, 'i> Section<'d, 'i> {
         let tables = members.iter().enumerate().filter_map(|(index, member)| {
             let shown = format!("{}[{}]", join(&self.shown, leaf), index + 1);
             let Some(table) = member.get_ref().as_table() else {
-                let message = format!("expected a repeated section: write [[{}]]", key.path);
+                let message = format!("expected a repeated section: write {}", key.heading());
                 self.fault(leaf, &member.span(), message);
                 return None;
             };
@@ -309,11 +310,14 @@ impl<'d, 'i> Section<'d, 'i> {
 
     /// The section where a key of this spelling belongs.
     fn elsewhere(&self, name: &str) -> String {
-        let key = self.document.keys.iter().find(|key| key.leaf() == name);
-        key.map_or_else(String::new, |key| match key.parent() {
-            "" => format!("; {name:?} belongs to the top of the file, before the first section"),
-            parent => format!("; {name:?} belongs to [{parent}]"),
-        })
+        let keys = self.document.keys.iter();
+        let Some(key) = keys.clone().find(|key| key.leaf() == name) else {
+            return String::new();
+        };
+        match keys.clone().find(|section| section.path == key.parent()) {
+            Some(section) => format!("; {name:?} belongs to {}", section.heading()),
+            None => format!("; {name:?} belongs to the top of the file, before the first section"),
+        }
     }
 }
 

@@ -43,11 +43,10 @@ fn file(out: &mut String, name: &str, keys: &[Key]) {
     line(out, format_args!("\n## {name}"));
     table(out, "", keys);
     for section in keys.iter().filter(|key| key.is_section()) {
-        let heading = match section.kind {
-            Kind::Sections(_) => format!("[[{}]]", section.path),
-            _ => format!("[{}]", section.path),
-        };
-        line(out, format_args!("\n### `{heading}`\n\n{}", section.doc));
+        line(
+            out,
+            format_args!("\n### `{}`\n\n{}", section.heading(), section.doc),
+        );
         if let Kind::Sections(max) = section.kind {
             line(out, format_args!("At most {max} of them."));
         }
@@ -56,10 +55,8 @@ fn file(out: &mut String, name: &str, keys: &[Key]) {
 }
 
 fn table(out: &mut String, parent: &str, keys: &[Key]) {
-    let mut rows = keys
-        .iter()
-        .filter(|key| key.parent() == parent && !key.is_section())
-        .peekable();
+    let of_parent = |key: &&Key| key.parent() == parent && !key.is_section();
+    let mut rows = keys.iter().filter(of_parent).peekable();
     if rows.peek().is_none() {
         return;
     }

@@ -226,7 +226,7 @@ fn unregistered(settings: &Settings, report: &mut Report) {
         return;
     }
     let outcome = match settings.unknown_network {
-        UnknownNetwork::Strictest => "gets the strictest profile unless signed in",
+        UnknownNetwork::Strictest => "gets the strictest profile",
         UnknownNetwork::Refuse => "is refused",
     };
     for (index, listener) in settings.listeners.iter().enumerate() {

@@ -96,6 +96,15 @@ impl Key {
         matches!(self.kind, Kind::Section | Kind::Sections(_) | Kind::HostMap)
     }
 
+    /// As the file writes it: `[[listener]]`, `[console]`, or the path of a value.
+    pub fn heading(&self) -> String {
+        match self.kind {
+            Kind::Sections(_) => format!("[[{}]]", self.path),
+            Kind::Section | Kind::HostMap => format!("[{}]", self.path),
+            _ => self.path.to_owned(),
+        }
+    }
+
     /// The last part of the path.
     pub fn leaf(&self) -> &'static str {
         self.split().1

@@ -51,9 +51,9 @@ pub const SETTINGS: &[Key] = keys! {
     "network.name", Name, "",
         "Stands in records; rules name it.";
     "network.addresses", NETWORKS, "",
-        "Its addresses. Of two networks that hold an address the narrower one counts.";
+        "Its addresses. Of two networks that hold an address the narrowest one counts.";
     "network.profile", Optional(&Name), r#""""#,
-        "Profile of people who are not signed in there; none for the strictest.";
+        "Profile of people who are not signed in there; none for that of its groups, else the strictest.";
     "network.groups", NAMES, "[]",
         "Groups of people who are not signed in there.";
 
@@ -62,13 +62,13 @@ pub const SETTINGS: &[Key] = keys! {
     "device.name", Name, "",
         "Stands in records (AF-07); rules name it.";
     "device.addresses", NETWORKS, "",
-        "Its addresses.";
+        "Its addresses. Of two devices that hold an address the narrowest one counts.";
     "device.user", Optional(&Name), r#""""#,
         "The person who alone uses it.";
     "device.groups", NAMES, "[]",
         "Groups of whoever uses it.";
     "device.profile", Optional(&Name), r#""""#,
-        "Profile of whoever uses it; none for that of its groups.";
+        "Profile of whoever uses it; none for that of its groups, else the strictest.";
 
     "lists", Section, "",
         "Category lists as plain text. Imported lists are kept apart, under the state directory.";
