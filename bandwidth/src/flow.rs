@@ -114,7 +114,7 @@ impl Drop for Flow {
     fn drop(&mut self) {
         for dir in Direction::BOTH {
             if let Some(&id) = self.leg(dir).entered.get() {
-                self.shaper.with(dir, |side, _| side.leave(id));
+                let _waker = self.shaper.with(dir, |side, _| side.leave(id));
             }
         }
     }

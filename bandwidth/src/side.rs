@@ -196,11 +196,10 @@ impl Side {
         (self.members.insert(member), rates)
     }
 
-    /// Takes a flow out and gives back what it was charged and never handed.
-    pub(crate) fn leave(&mut self, id: FlowId) {
-        let Some(member) = self.members.remove(id) else {
-            return;
-        };
+    /// Takes a flow out and gives back what it was charged and never handed. Answers its waker, to be dropped without
+    /// the lock: a waker may own a task that owns a flow.
+    pub(crate) fn leave(&mut self, id: FlowId) -> Option<Waker> {
+        let member = self.members.remove(id)?;
         match member.state {
             State::Idle => {}
             State::Granted { bytes } => self.give_back(&member.route, bytes),
@@ -217,6 +216,7 @@ impl Side {
         for stop in member.route.iter() {
             self.stand_up(*stop);
         }
+        member.waker
     }
 
     /// Asks for up to `want` bytes; none means that the flow waits and its waker will be called.
