@@ -159,6 +159,28 @@ fn af_05_af_06_what_is_known_of_somebody_gives_the_profile() {
 }
 
 #[test]
+fn what_is_not_known_at_connect_is_not_looked_at() {
+    let policy = school();
+    let subject = person(&policy, "ada", &["pupils"]);
+    let categories = set(&["education"]);
+    let host = Host::parse("www.example").unwrap();
+    let asked = |stage| {
+        policy.decide(&Facts {
+            subject: &subject,
+            stage,
+            host: &host,
+            port: 443,
+            method: "GET",
+            path: Some("/setup.exe"),
+            categories: &categories,
+            periods: PeriodSet::EMPTY,
+        })
+    };
+    assert_eq!(asked(Stage::Connect).action, Action::Allow);
+    assert_eq!(asked(Stage::Request).action, Action::Block);
+}
+
+#[test]
 fn a_guests_groups_are_those_of_the_network() {
     let policy = school();
     let lobby = network("lobby", Some("guest"), &["visitors"]);
