@@ -179,6 +179,7 @@ fn each_line(
             file: file.path.clone(),
             cause,
         })?;
+        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
         for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
             let line = String::from_utf8_lossy(line);
             let Some(entry) = entry::content(&line, file.kind) else {

@@ -95,6 +95,9 @@ pub enum EntryError {
     /// `host:port` whose port is no number from 1 to 65535.
     #[error("the port is not a number from 1 to 65535")]
     Port,
+    /// A backslash in a path, which no request can have: browsers send a slash instead.
+    #[error("no request has a backslash in its path")]
+    Backslash,
     /// More than [`URL_MAX`] bytes.
     #[error("longer than {URL_MAX} bytes")]
     TooLong,
@@ -234,6 +237,9 @@ pub(crate) fn url(text: &str) -> Result<Url, EntryError> {
         Some((path, query)) => (path, Some(query).filter(|query| !query.is_empty())),
         None => (rest, None),
     };
+    if path.contains('\\') {
+        return Err(EntryError::Backslash);
+    }
     let mut path = normal_path(path).into_owned();
     if query.is_none() && path.len() > 1 && path.ends_with('/') {
         path.pop();
@@ -406,6 +412,7 @@ mod tests {
             ("example.com:99999/", "port"),
             ("ftp://example.com/", "port"),
             ("*.example.com/a", "need no wildcard"),
+            (r"example.com/a\.cgi\?b", "backslash"),
         ];
         for (text, reason) in table {
             let error = normal(MatchKind::Url, text).unwrap_err().to_string();

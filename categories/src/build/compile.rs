@@ -1,7 +1,8 @@
 //! Decides how parsed lines become an index: which are the same, which combinations of lists they are in, where they lie.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use foldhash::{HashMap, HashMapExt};
 use weir_host::address::Network;
 
 use super::parse::{Chunk, Key, Parsed};

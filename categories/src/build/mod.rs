@@ -327,3 +327,6 @@ impl Drop for Told<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

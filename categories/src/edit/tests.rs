@@ -1,1 +1,157 @@
+//! Edits: what people give, what stands in the file afterwards.
 
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::build;
+use tempfile::TempDir;
+
+fn lists(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    directory
+}
+
+fn text(directory: &TempDir, file: &str) -> String {
+    fs::read_to_string(directory.path().join(file)).unwrap()
+}
+
+#[test]
+fn entries_go_where_they_belong_however_they_are_spelled() {
+    let directory = lists(&[]);
+    let given = [
+        " Example.COM ",
+        "https://www.bücher.example/",
+        "http://site.example/games/#top",
+        "site.example:8080/",
+        "192.0.2.0/24",
+        "2001:db8::1",
+        ".zip",
+    ];
+    let report = add(directory.path(), "games", &given).unwrap();
+    assert_eq!(report.refused, []);
+    assert_eq!(report.changed.len(), given.len());
+    assert_eq!(
+        text(&directory, "games/domains"),
+        "example.com\nwww.xn--bcher-kva.example\n192.0.2.0/24\n2001:db8::1\n.zip\n"
+    );
+    assert_eq!(
+        text(&directory, "games/urls"),
+        "site.example/games\nsite.example:8080/\n"
+    );
+    let again = add(directory.path(), "games", &given).unwrap();
+    assert_eq!(again.unchanged, report.changed);
+    assert_eq!(again.changed, [""; 0]);
+}
+
+#[test]
+fn bad_entries_are_refused_with_their_reason_and_the_rest_is_added() {
+    let directory = lists(&[]);
+    let given = [
+        "com",
+        "*.example.com",
+        "exa mple.com",
+        "a..b",
+        "10.1.0.0/8",
+        "good.example",
+    ];
+    let report = add(directory.path(), "games", &given).unwrap();
+    assert_eq!(report.changed, ["good.example"]);
+    let refused: Vec<&str> = report
+        .refused
+        .iter()
+        .map(|(text, _)| text.as_str())
+        .collect();
+    assert_eq!(refused, &given[..5]);
+    assert_eq!(text(&directory, "games/domains"), "good.example\n");
+}
+
+#[test]
+fn what_people_wrote_stays_as_it_was() {
+    let before = "\u{feff}# Games\r\nB.example # why\r\n\r\na.example\n\nbad..line";
+    let directory = lists(&[("games/domains", before)]);
+    let report = add(directory.path(), "games", &["c.example", "b.example"]).unwrap();
+    assert_eq!(report.unchanged, ["b.example"]);
+    assert_eq!(
+        text(&directory, "games/domains"),
+        format!("{before}\nc.example\n")
+    );
+    let report = remove(
+        directory.path(),
+        "games",
+        &["https://B.example/", "x.example"],
+    )
+    .unwrap();
+    assert_eq!((report.changed.len(), report.unchanged.len()), (1, 1));
+    assert_eq!(
+        text(&directory, "games/domains"),
+        "\u{feff}# Games\r\n\r\na.example\n\nbad..line\nc.example\n"
+    );
+}
+
+#[test]
+fn a_file_that_nothing_changes_in_is_not_written() {
+    let directory = lists(&[("games/domains", "a.example")]);
+    add(directory.path(), "games", &["a.example"]).unwrap();
+    remove(directory.path(), "games", &["b.example"]).unwrap();
+    assert_eq!(text(&directory, "games/domains"), "a.example");
+    assert!(!directory.path().join("games/urls").exists());
+}
+
+#[test]
+fn an_edit_that_cannot_be_made_says_why_and_changes_nothing() {
+    let directory = lists(&[("games/domains", "a.example\n"), ("chat/domains", "a\0b")]);
+    let root = directory.path();
+    let add = |category| add(root, category, &["b.example"]);
+    assert!(matches!(add("../games"), Err(EditError::Name(_))));
+    assert!(matches!(add("unlisted"), Err(EditError::Name(_))));
+    assert!(matches!(add("chat"), Err(EditError::Read { .. })));
+    let unknown = remove(root, "adult", &["b.example"]);
+    assert!(matches!(unknown, Err(EditError::Unknown { .. })));
+    let lock = Lock::take(root).unwrap();
+    assert!(matches!(
+        add("games"),
+        Err(EditError::Lock(LockError::Busy))
+    ));
+    drop(lock);
+    fs::write(root.join(manifest::FILE_NAME), "{}").unwrap();
+    assert!(matches!(add("games"), Err(EditError::Imported(_))));
+    assert_eq!(text(&directory, "games/domains"), "a.example\n");
+}
+
+#[test]
+fn lists_are_shown_and_searched_with_file_and_line() {
+    let directory = lists(&[
+        ("games/domains", "# c\nChess.example\n"),
+        ("games/urls", "\u{feff}x.example/chess\n"),
+        ("chat/domains", "talk.example\n"),
+    ]);
+    let source = Source::directory("local", directory.path());
+    let shown = show(&source, "games").unwrap();
+    let shown: Vec<(&str, u64)> = shown.iter().map(|l| (l.entry.as_str(), l.line)).collect();
+    assert_eq!(shown, [("Chess.example", 2), ("x.example/chess", 1)]);
+    let found = search(std::slice::from_ref(&source), "CHESS").unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(found[0].file.ends_with("games/domains"));
+    assert!(matches!(
+        show(&source, "adult"),
+        Err(EditError::Unknown { .. })
+    ));
+}
+
+#[test]
+fn an_edit_is_in_the_next_build() {
+    let directory = lists(&[]);
+    add(directory.path(), "games", &["chess.example"]).unwrap();
+    let sources = [Source::directory("local", directory.path())];
+    let index = build(&sources, &mut |_| {}).unwrap().index;
+    assert_eq!(index.counts().domains, 1);
+    remove(directory.path(), "games", &["chess.example"]).unwrap();
+    let index = build(&sources, &mut |_| {}).unwrap().index;
+    assert_eq!(index.counts().domains, 0);
+    assert!(index.names().id("games").is_some());
+}
