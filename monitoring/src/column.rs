@@ -1,0 +1,309 @@
+//! Columns: how a value becomes an Arrow cell, and which grade decides whether it may (LM-04, LM-07).
+//!
+//! A column can only be appended to through [`Graded`], so a field without a grade does not compile, and a content-grade
+//! field cannot be written without asking whether the row may keep content. Which columns there are is decided in `record`.
+
+use std::fmt::Write;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, BooleanBuilder, PrimitiveBuilder, StringBuilder,
+    TimestampMicrosecondBuilder, UInt64Builder,
+};
+use arrow::datatypes::{DataType, TimeUnit};
+
+use crate::event::EventId;
+use crate::scrub;
+use crate::words::Word;
+
+/// How sensitive a field is (LM-07): event grade tells that something happened, content grade what was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// Time, person, device, address, host, port, bytes, verdict, category, rule.
+    Event,
+    /// Path and, later, query, search term, title, file name.
+    Content,
+}
+
+impl Grade {
+    /// The word in the schema's field metadata.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Grade::Event => "event",
+            Grade::Content => "content",
+        }
+    }
+}
+
+/// One column as people read of it.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Name in journal, segment and export.
+    pub name: &'static str,
+    /// Arrow type at rest.
+    pub data_type: DataType,
+    /// Whether it may be empty.
+    pub nullable: bool,
+    /// Grade of every value in it.
+    pub grade: Grade,
+    /// Unit or form.
+    pub unit: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// Event grade as a type.
+#[derive(Debug)]
+pub(crate) enum Event {}
+
+/// Content grade as a type.
+#[derive(Debug)]
+pub(crate) enum Content {}
+
+/// A grade as a type.
+pub(crate) trait Graduation {
+    /// The same as a value.
+    const GRADE: Grade;
+}
+
+impl Graduation for Event {
+    const GRADE: Grade = Grade::Event;
+}
+
+impl Graduation for Content {
+    const GRADE: Grade = Grade::Content;
+}
+
+/// A column under construction.
+pub(crate) trait Cells: Default {
+    /// Whether it may hold nothing.
+    const NULLABLE: bool;
+
+    /// Arrow type at rest.
+    fn data_type() -> DataType;
+
+    /// The finished column; leaves an empty one behind.
+    fn finish(&mut self) -> ArrayRef;
+}
+
+/// A column that may hold nothing.
+pub(crate) trait Optional: Cells {
+    fn put_none(&mut self);
+}
+
+/// A column that takes values of type `V`.
+pub(crate) trait Put<V: ?Sized>: Cells {
+    fn put(&mut self, value: &V);
+}
+
+/// The only way to append to a column: with its grade.
+#[derive(Debug)]
+pub(crate) struct Graded<G, C> {
+    cells: C,
+    grade: PhantomData<G>,
+}
+
+impl<G, C: Default> Default for Graded<G, C> {
+    fn default() -> Graded<G, C> {
+        Graded {
+            cells: C::default(),
+            grade: PhantomData,
+        }
+    }
+}
+
+impl<C: Cells> Graded<Event, C> {
+    pub(crate) fn append<V: ?Sized>(&mut self, _keeps_content: bool, value: &V)
+    where
+        C: Put<V>,
+    {
+        self.cells.put(value);
+    }
+}
+
+impl<C: Optional> Graded<Content, C> {
+    pub(crate) fn append<V: ?Sized>(&mut self, keeps_content: bool, value: &V)
+    where
+        C: Put<V>,
+    {
+        if keeps_content {
+            self.cells.put(value);
+        } else {
+            self.cells.put_none();
+        }
+    }
+}
+
+impl<G: Graduation, C: Cells> Graded<G, C> {
+    pub(crate) fn column(name: &'static str, unit: &'static str, doc: &'static str) -> Column {
+        Column {
+            name,
+            data_type: C::data_type(),
+            nullable: C::NULLABLE,
+            grade: G::GRADE,
+            unit,
+            doc: doc.trim_start(),
+        }
+    }
+
+    pub(crate) fn finish(&mut self) -> ArrayRef {
+        self.cells.finish()
+    }
+}
+
+/// A kind of column: its Arrow builder, whether it may hold nothing, and its type at rest.
+macro_rules! cells {
+    ($(#[$doc:meta])+ $name:ident [$($generics:tt)*] [$($arguments:tt)*] $builder:ty, $nullable:literal, $data_type:expr) => {
+        $(#[$doc])+
+        #[derive(Debug)]
+        pub(crate) struct $name<$($generics)*>($builder);
+
+        impl<$($generics)*> Default for $name<$($arguments)*> {
+            fn default() -> Self {
+                $name(<$builder>::default().with_data_type_of::<Self>())
+            }
+        }
+
+        impl<$($generics)*> Cells for $name<$($arguments)*> {
+            const NULLABLE: bool = $nullable;
+
+            fn data_type() -> DataType {
+                $data_type
+            }
+
+            fn finish(&mut self) -> ArrayRef {
+                Arc::new(self.0.finish())
+            }
+        }
+    };
+}
+
+/// Builders that learn their type from the column.
+trait Typed {
+    fn with_data_type_of<C: Cells>(self) -> Self;
+}
+
+impl<T: ArrowPrimitiveType> Typed for PrimitiveBuilder<T> {
+    fn with_data_type_of<C: Cells>(self) -> Self {
+        self.with_data_type(C::data_type())
+    }
+}
+
+impl Typed for StringBuilder {
+    fn with_data_type_of<C: Cells>(self) -> Self {
+        self
+    }
+}
+
+impl Typed for BooleanBuilder {
+    fn with_data_type_of<C: Cells>(self) -> Self {
+        self
+    }
+}
+
+cells! {
+    /// A number that is always there.
+    Number [T: ArrowPrimitiveType] [T] PrimitiveBuilder<T>, false, T::DATA_TYPE
+}
+cells! {
+    /// An event id, as its number.
+    Id [] [] UInt64Builder, false, DataType::UInt64
+}
+cells! {
+    /// A number that may be missing.
+    MaybeNumber [T: ArrowPrimitiveType] [T] PrimitiveBuilder<T>, true, T::DATA_TYPE
+}
+cells! {
+    /// A moment in microseconds since the epoch, UTC.
+    Moment [] [] TimestampMicrosecondBuilder, false, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+cells! {
+    /// Yes or no.
+    Flag [] [] BooleanBuilder, false, DataType::Boolean
+}
+cells! {
+    /// One of a fixed list of words.
+    OneOf [] [] StringBuilder, false, DataType::Utf8
+}
+cells! {
+    /// A text that is always there; scrubbed, at most `BOUND` bytes.
+    Text [const BOUND: usize] [BOUND] StringBuilder, false, DataType::Utf8
+}
+cells! {
+    /// A text that may be missing; scrubbed, at most `BOUND` bytes.
+    MaybeText [const BOUND: usize] [BOUND] StringBuilder, true, DataType::Utf8
+}
+cells! {
+    /// An IP address as text, so that every engine can show and compare it.
+    Address [] [] StringBuilder, true, DataType::Utf8
+}
+
+impl<T: ArrowPrimitiveType> Put<T::Native> for Number<T> {
+    fn put(&mut self, value: &T::Native) {
+        self.0.append_value(*value);
+    }
+}
+
+impl Put<EventId> for Id {
+    fn put(&mut self, value: &EventId) {
+        self.0.append_value(value.0);
+    }
+}
+
+impl<T: ArrowPrimitiveType> Put<Option<T::Native>> for MaybeNumber<T> {
+    fn put(&mut self, value: &Option<T::Native>) {
+        self.0.append_option(*value);
+    }
+}
+
+impl Put<i64> for Moment {
+    fn put(&mut self, value: &i64) {
+        self.0.append_value(*value);
+    }
+}
+
+impl Put<bool> for Flag {
+    fn put(&mut self, value: &bool) {
+        self.0.append_value(*value);
+    }
+}
+
+impl<W: Word> Put<W> for OneOf {
+    fn put(&mut self, value: &W) {
+        self.0.append_value(value.word());
+    }
+}
+
+impl<const BOUND: usize> Put<str> for Text<BOUND> {
+    fn put(&mut self, value: &str) {
+        self.0.append_value(scrub::text(value, BOUND));
+    }
+}
+
+impl<const BOUND: usize, S: Deref<Target = str>> Put<Option<S>> for MaybeText<BOUND> {
+    fn put(&mut self, value: &Option<S>) {
+        self.0
+            .append_option(value.as_deref().map(|value| scrub::text(value, BOUND)));
+    }
+}
+
+impl<const BOUND: usize> Optional for MaybeText<BOUND> {
+    fn put_none(&mut self) {
+        self.0.append_null();
+    }
+}
+
+impl Put<Option<IpAddr>> for Address {
+    fn put(&mut self, value: &Option<IpAddr>) {
+        let Some(address) = value else {
+            self.0.append_null();
+            return;
+        };
+        // The builder is a writer that never fails; the empty value closes the cell.
+        let _ = write!(self.0, "{}", address.to_canonical());
+        self.0.append_value("");
+    }
+}

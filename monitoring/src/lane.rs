@@ -1,0 +1,223 @@
+//! Lanes: how the threads that carry traffic hand records over, without ever waiting for a disk.
+//!
+//! Decides what is admitted: as many records as the queue is wide; the newest beyond that are dropped and counted (LM-33).
+//! What happens to admitted records is the writer's business.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::health::RecorderHealth;
+use crate::record::Record;
+
+/// A lane hands its records over by itself when it holds this many.
+const FULL: usize = 1024;
+/// Messages on their way to the writer. Each holds a flush of one lane at least, so a writer that a disk holds up for seconds
+/// meets the bound of the queue first.
+pub(crate) const MESSAGES: usize = 4096;
+/// Emptied vectors kept for the lanes: at most about 8 MB.
+const SPARE: usize = 16;
+
+/// What the writer is told.
+pub(crate) enum Message {
+    /// Records of a lane, already admitted.
+    Rows(Vec<Record>),
+    /// A row about the records themselves; never refused. Answered once it is synced.
+    Own(Box<Record>, SyncSender<()>),
+    /// Write what there is and end; with a stop row when in good order.
+    End {
+        in_order: bool,
+        done: SyncSender<bool>,
+    },
+}
+
+/// Records that were dropped since a row last told of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dropped {
+    pub(crate) count: u64,
+    /// Earliest and latest begin among them, µs since the epoch.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+}
+
+/// What lanes, writer and console share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    limit: usize,
+    /// Admitted and not yet handed to the kernel.
+    queued: AtomicUsize,
+    dropped: AtomicU64,
+    pub(crate) writable: AtomicBool,
+    untold: Mutex<Dropped>,
+    complete: Mutex<VecDeque<PathBuf>>,
+    spare: Mutex<Vec<Vec<Record>>>,
+    health: Mutex<RecorderHealth>,
+}
+
+impl Shared {
+    pub(crate) fn new(limit: usize) -> Shared {
+        Shared {
+            limit,
+            queued: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            writable: AtomicBool::new(true),
+            untold: Mutex::default(),
+            complete: Mutex::default(),
+            spare: Mutex::default(),
+            health: Mutex::default(),
+        }
+    }
+
+    /// How many of `count` records may enter the queue.
+    fn admit(&self, count: usize) -> usize {
+        let before = self.queued.fetch_add(count, Ordering::Relaxed);
+        let admitted = self.limit.saturating_sub(before).min(count);
+        self.queued.fetch_sub(count - admitted, Ordering::Relaxed);
+        admitted
+    }
+
+    /// `count` admitted records are no longer in memory.
+    pub(crate) fn release(&self, count: usize) {
+        self.queued.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Counts records that will never be written. Only on this path is a lock waited for, and it is held for a few
+    /// instructions, never across a system call.
+    pub(crate) fn drop_rows(&self, rows: &[Record]) {
+        let (Some(first), Some(last)) = (
+            rows.iter().map(|row| row.time).min(),
+            rows.iter().map(|row| row.time).max(),
+        ) else {
+            return;
+        };
+        let count = rows.len() as u64;
+        self.dropped.fetch_add(count, Ordering::Relaxed);
+        let mut untold = locked(&self.untold);
+        *untold = match untold.count {
+            0 => Dropped { count, first, last },
+            before => Dropped {
+                count: before + count,
+                first: untold.first.min(first),
+                last: untold.last.max(last),
+            },
+        };
+    }
+
+    /// What was dropped and not told yet; told from now on.
+    pub(crate) fn take_dropped(&self) -> Dropped {
+        std::mem::take(&mut *locked(&self.untold))
+    }
+
+    /// A journal that takes nothing more and is to be sealed.
+    pub(crate) fn add_complete(&self, journal: PathBuf) {
+        locked(&self.complete).push_back(journal);
+    }
+
+    /// Every journal that is to be sealed, oldest first; no longer waiting from now on.
+    pub(crate) fn take_complete(&self) -> VecDeque<PathBuf> {
+        std::mem::take(&mut *locked(&self.complete))
+    }
+
+    pub(crate) fn recycle(&self, mut rows: Vec<Record>) {
+        rows.clear();
+        let mut spare = locked(&self.spare);
+        if spare.len() < SPARE {
+            spare.push(rows);
+        }
+    }
+
+    /// An emptied vector if one is at hand; never waits.
+    fn spare(&self) -> Vec<Record> {
+        self.spare
+            .try_lock()
+            .ok()
+            .and_then(|mut spare| spare.pop())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn health(&self) -> RecorderHealth {
+        let mut health = locked(&self.health).clone();
+        health.writable = self.writable.load(Ordering::Relaxed);
+        health.dropped = self.dropped.load(Ordering::Relaxed);
+        health.queued = self.queued.load(Ordering::Relaxed);
+        health.unsealed = locked(&self.complete).len();
+        health
+    }
+
+    pub(crate) fn update_health(&self, change: impl FnOnce(&mut RecorderHealth)) {
+        change(&mut locked(&self.health));
+    }
+}
+
+/// The data behind a lock is whole after every statement, so a panic elsewhere does not spoil it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One thread's way to the recorder. Cheap to push to; made by [`crate::Recorder::lane`], one for each worker thread.
+///
+/// Dropping it hands over what it still holds.
+#[derive(Debug)]
+pub struct Lane {
+    shared: Arc<Shared>,
+    writer: SyncSender<Message>,
+    rows: Vec<Record>,
+}
+
+impl Lane {
+    pub(crate) fn new(shared: Arc<Shared>, writer: SyncSender<Message>) -> Lane {
+        Lane {
+            shared,
+            writer,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Takes a record: a copy into a vector of this thread. Hands all over when 1,024 are held.
+    pub fn push(&mut self, record: Record) {
+        self.rows.push(record);
+        if self.rows.len() >= FULL {
+            self.hand_over();
+        }
+    }
+
+    /// Hands over what is held. To be called by each thread every [`crate::RecorderSettings::flush`]; does nothing when
+    /// nothing is held. Never waits: what the queue cannot take is dropped and counted.
+    pub fn flush(&mut self) {
+        if !self.rows.is_empty() {
+            self.hand_over();
+        }
+    }
+
+    /// Whether records can be written at present: for a proxy that refuses traffic while they cannot.
+    pub fn is_writable(&self) -> bool {
+        self.shared.writable.load(Ordering::Relaxed)
+    }
+
+    fn hand_over(&mut self) {
+        let admitted = self.shared.admit(self.rows.len());
+        self.shared
+            .drop_rows(self.rows.get(admitted..).unwrap_or_default());
+        self.rows.truncate(admitted);
+        if self.rows.is_empty() {
+            return;
+        }
+        let rows = std::mem::replace(&mut self.rows, self.shared.spare());
+        if let Err(
+            TrySendError::Full(Message::Rows(rows))
+            | TrySendError::Disconnected(Message::Rows(rows)),
+        ) = self.writer.try_send(Message::Rows(rows))
+        {
+            self.shared.release(rows.len());
+            self.shared.drop_rows(&rows);
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

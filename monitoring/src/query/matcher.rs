@@ -1,0 +1,255 @@
+//! Which rows match: the one meaning of a query, for journals and segments alike.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::datatypes::{ArrowPrimitiveType, TimestampMicrosecondType, UInt64Type};
+
+use super::Query;
+use crate::record::Col;
+use crate::scrub;
+
+/// Columns that a text is looked for in.
+const SEARCHED: [Col; 10] = [
+    Col::user,
+    Col::device,
+    Col::host,
+    Col::sni,
+    Col::path,
+    Col::rule,
+    Col::category,
+    Col::list,
+    Col::entry,
+    Col::note,
+];
+
+/// A query made ready to be asked of many batches.
+#[derive(Clone, Debug)]
+pub(crate) struct Matcher {
+    /// Columns that must equal a text.
+    equal: Vec<(Col, String)>,
+    /// Lists joined by commas of which one member must equal a text.
+    members: Vec<(Col, String)>,
+    kinds: Vec<&'static str>,
+    pub(super) host: Option<HostFilter>,
+    pub(super) event: Option<u64>,
+    /// µs since the epoch, the second exclusive.
+    pub(super) from: i64,
+    pub(super) to: i64,
+    /// A row matches from its begin to its end, not at its begin only.
+    pub(super) is_lasting: bool,
+    text: Option<String>,
+}
+
+/// A name, alone or with what is below it.
+#[derive(Clone, Debug)]
+pub(super) struct HostFilter {
+    pub(super) name: String,
+    /// `.name`; None for the name alone.
+    below: Option<String>,
+}
+
+impl Matcher {
+    pub(crate) fn new(query: &Query) -> Matcher {
+        let stored = |text: &String| scrub::text(text, usize::MAX).into_owned();
+        let equal = [
+            (Col::user, query.user.as_ref().map(stored)),
+            (Col::device, query.device.as_ref().map(stored)),
+            (Col::network, query.network.as_ref().map(stored)),
+            (
+                Col::client,
+                query.client.map(|client| client.to_canonical().to_string()),
+            ),
+            (Col::rule, query.rule.as_ref().map(stored)),
+            (
+                Col::verdict,
+                query.verdict.map(|verdict| verdict.as_str().to_owned()),
+            ),
+        ];
+        let members = [
+            (Col::groups, query.group.as_ref().map(stored)),
+            (Col::categories, query.category.as_ref().map(stored)),
+        ];
+        let given = |(col, text): (Col, Option<String>)| text.map(|text| (col, text));
+        Matcher {
+            equal: equal.into_iter().filter_map(given).collect(),
+            members: members.into_iter().filter_map(given).collect(),
+            kinds: query.kinds.iter().map(|kind| kind.as_str()).collect(),
+            host: query
+                .host
+                .as_ref()
+                .map(|host| HostFilter::new(host, query.exact_host)),
+            event: query.event.map(|event| event.0),
+            from: query.from.map_or(i64::MIN, |from| from.as_microsecond()),
+            to: query.to.map_or(i64::MAX, |to| to.as_microsecond()),
+            is_lasting: false,
+            text: query.text.as_ref().map(|text| text.to_lowercase()),
+        }
+    }
+
+    /// The same, but a row also matches when it began before and lasted into the time asked for.
+    pub(crate) fn lasting(mut self) -> Matcher {
+        self.is_lasting = true;
+        self
+    }
+
+    /// The user asked for.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.equal
+            .iter()
+            .find(|(col, _)| *col == Col::user)
+            .map(|(_, user)| user.as_str())
+    }
+
+    /// Columns that [`Matcher::mask`] looks at.
+    pub(super) fn columns(&self) -> BTreeSet<&'static str> {
+        let mut columns = vec![Col::time];
+        columns.extend(self.equal.iter().map(|(col, _)| *col));
+        columns.extend(self.members.iter().map(|(col, _)| *col));
+        let more: [(bool, &[Col]); 6] = [
+            (!self.kinds.is_empty(), &[Col::kind]),
+            (self.host.is_some(), &[Col::host, Col::sni]),
+            (self.event.is_some(), &[Col::event]),
+            (self.is_lasting, &[Col::duration]),
+            (
+                self.members.iter().any(|(col, _)| *col == Col::categories),
+                &[Col::category],
+            ),
+            (self.text.is_some(), &SEARCHED),
+        ];
+        columns.extend(
+            more.into_iter()
+                .filter(|(is_used, _)| *is_used)
+                .flat_map(|(_, cols)| cols),
+        );
+        columns.into_iter().map(Col::name).collect()
+    }
+
+    /// Which rows match. A column that the batch does not have matches nothing.
+    pub(super) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
+        let mut keep = vec![true; batch.num_rows()];
+        self.keep_time(batch, &mut keep);
+        for (col, wanted) in &self.equal {
+            retain(&mut keep, texts(batch, *col), |text| text == wanted);
+        }
+        if let Some(event) = self.event {
+            let events = numbers::<UInt64Type>(batch, Col::event);
+            retain_rows(&mut keep, |row| {
+                events.and_then(|events| events.values().get(row)) == Some(&event)
+            });
+        }
+        if !self.kinds.is_empty() {
+            retain(&mut keep, texts(batch, Col::kind), |kind| {
+                self.kinds.contains(&kind)
+            });
+        }
+        for (col, wanted) in &self.members {
+            self.keep_member(batch, *col, wanted, &mut keep);
+        }
+        if let Some(host) = &self.host {
+            let columns = [Col::host, Col::sni].map(|col| texts(batch, col));
+            retain_rows(&mut keep, |row| {
+                columns
+                    .into_iter()
+                    .any(|column| value(column, row).is_some_and(|name| host.covers(name)))
+            });
+        }
+        if let Some(text) = &self.text {
+            let columns = SEARCHED.map(|col| texts(batch, col));
+            retain_rows(&mut keep, |row| {
+                columns
+                    .into_iter()
+                    .any(|column| value(column, row).is_some_and(|cell| contains(cell, text)))
+            });
+        }
+        BooleanArray::from(keep)
+    }
+
+    fn keep_time(&self, batch: &RecordBatch, keep: &mut [bool]) {
+        let times = numbers::<TimestampMicrosecondType>(batch, Col::time);
+        let durations = numbers::<UInt64Type>(batch, Col::duration).filter(|_| self.is_lasting);
+        retain_rows(keep, |row| {
+            let Some(&time) = times.and_then(|times| times.values().get(row)) else {
+                return false;
+            };
+            let lasted = durations
+                .and_then(|durations| durations.values().get(row))
+                .copied()
+                .unwrap_or(0);
+            let end = time.saturating_add(i64::try_from(lasted).unwrap_or(i64::MAX));
+            end >= self.from && time < self.to
+        });
+    }
+
+    /// Groups are one list; a category may be among all of the target's, or the one that decided.
+    fn keep_member(&self, batch: &RecordBatch, col: Col, wanted: &str, keep: &mut [bool]) {
+        let lists = texts(batch, col);
+        let deciding = if col == Col::categories {
+            texts(batch, Col::category)
+        } else {
+            None
+        };
+        retain_rows(keep, |row| {
+            value(lists, row).is_some_and(|list| list.split(',').any(|member| member == wanted))
+                || value(deciding, row) == Some(wanted)
+        });
+    }
+}
+
+impl HostFilter {
+    fn new(host: &str, is_exact: bool) -> HostFilter {
+        let lower = host.to_ascii_lowercase();
+        let name = lower.strip_suffix('.').unwrap_or(&lower).to_owned();
+        let below = (!is_exact).then(|| format!(".{name}"));
+        HostFilter { name, below }
+    }
+
+    /// The name itself, or one below it: whole labels only.
+    fn covers(&self, host: &str) -> bool {
+        host == self.name
+            || self
+                .below
+                .as_ref()
+                .is_some_and(|below| host.ends_with(below.as_str()))
+    }
+
+    pub(super) fn is_exact(&self) -> bool {
+        self.below.is_none()
+    }
+}
+
+fn texts(batch: &RecordBatch, col: Col) -> Option<&StringArray> {
+    batch.column_by_name(col.name())?.as_any().downcast_ref()
+}
+
+fn numbers<T: ArrowPrimitiveType>(batch: &RecordBatch, col: Col) -> Option<&PrimitiveArray<T>> {
+    batch.column_by_name(col.name())?.as_any().downcast_ref()
+}
+
+fn value(column: Option<&StringArray>, row: usize) -> Option<&str> {
+    column
+        .filter(|column| row < column.len() && column.is_valid(row))
+        .map(|column| column.value(row))
+}
+
+fn retain(keep: &mut [bool], column: Option<&StringArray>, matches: impl Fn(&str) -> bool) {
+    retain_rows(keep, |row| value(column, row).is_some_and(&matches));
+}
+
+fn retain_rows(keep: &mut [bool], matches: impl Fn(usize) -> bool) {
+    for (row, keep) in keep.iter_mut().enumerate() {
+        *keep = *keep && matches(row);
+    }
+}
+
+/// Whether `lower`, which is in lower case, occurs in `cell` when case is ignored.
+fn contains(cell: &str, lower: &str) -> bool {
+    if lower.is_empty() {
+        return true;
+    }
+    if cell.is_ascii() {
+        let mut windows = cell.as_bytes().windows(lower.len());
+        return windows.any(|window| window.eq_ignore_ascii_case(lower.as_bytes()));
+    }
+    cell.to_lowercase().contains(lower)
+}

@@ -1,0 +1,252 @@
+//! Reading one segment: only the row groups, pages and columns that a query needs.
+//!
+//! Decides by statistics, page index and bloom filter what can be left unread. What matches is decided by the matcher, on the
+//! rows themselves.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+
+use arrow::array::{
+    Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+};
+use arrow::error::ArrowError;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::PageIndexPolicy;
+
+use super::Matcher;
+use crate::adapt::adapt;
+use crate::record::Col;
+
+/// Rows decoded at a time.
+const BATCH: usize = 4096;
+
+type Builder = ParquetRecordBatchReaderBuilder<File>;
+
+/// Why a segment was not scanned to its end.
+pub(super) enum ScanError {
+    /// The file cannot be read.
+    File(String),
+    /// The receiver of the rows failed.
+    Rows(ArrowError),
+}
+
+impl From<ParquetError> for ScanError {
+    fn from(error: ParquetError) -> ScanError {
+        ScanError::File(error.to_string())
+    }
+}
+
+/// Hands every matching row of a segment that began within `times` (both inclusive) to `each`, in today's columns.
+pub(super) fn scan(
+    path: &Path,
+    matcher: &Matcher,
+    times: (i64, i64),
+    each: &mut dyn FnMut(RecordBatch) -> Result<(), ArrowError>,
+) -> Result<(), ScanError> {
+    let file = File::open(path).map_err(|error| ScanError::File(error.to_string()))?;
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let builder = Builder::try_new_with_options(file, options)?;
+    let bounds = Bounds { matcher, times };
+    let groups = bounds.row_groups(&builder)?;
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let selection = bounds.selection(&builder, &groups)?;
+    let filter = filter(&builder, matcher);
+    let builder = builder
+        .with_batch_size(BATCH)
+        .with_row_groups(groups)
+        .with_row_filter(filter);
+    let builder = match selection {
+        Some(selection) => builder.with_row_selection(selection),
+        None => builder,
+    };
+    for batch in builder.build()? {
+        let batch = batch
+            .and_then(|batch| adapt(&batch))
+            .map_err(|error| ScanError::File(error.to_string()))?;
+        each(batch).map_err(ScanError::Rows)?;
+    }
+    Ok(())
+}
+
+/// The matcher, on its own columns only; the others are decoded for matching rows.
+fn filter(builder: &Builder, matcher: &Matcher) -> RowFilter {
+    let wanted = matcher.columns();
+    let columns = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
+    let matcher = matcher.clone();
+    let predicate =
+        ArrowPredicateFn::new(columns, move |batch: RecordBatch| Ok(matcher.mask(&batch)));
+    RowFilter::new(vec![Box::new(predicate)])
+}
+
+/// What can be told without rows.
+struct Bounds<'a> {
+    matcher: &'a Matcher,
+    times: (i64, i64),
+}
+
+impl Bounds<'_> {
+    /// Row groups that may hold a match.
+    fn row_groups(&self, builder: &Builder) -> Result<Vec<usize>, ParquetError> {
+        let groups = builder.metadata().row_groups();
+        let mut may = vec![true; groups.len()];
+        for col in [Col::user, Col::time, Col::event] {
+            let Ok(converter) = converter(builder, col) else {
+                continue;
+            };
+            let (mins, maxes) = (
+                converter.row_group_mins(groups)?,
+                converter.row_group_maxes(groups)?,
+            );
+            for (group, may) in may.iter_mut().enumerate() {
+                *may = *may && self.may_hold(col, &mins, &maxes, group);
+            }
+        }
+        let may = may
+            .into_iter()
+            .enumerate()
+            .filter(|(_, may)| *may)
+            .map(|(group, _)| group);
+        let mut found = Vec::new();
+        for group in may {
+            if self.may_hold_host(builder, group)? {
+                found.push(group);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Rows of the pages that may hold a match; None when pages tell nothing.
+    fn selection(
+        &self,
+        builder: &Builder,
+        groups: &[usize],
+    ) -> Result<Option<RowSelection>, ParquetError> {
+        let Some(index) = builder.metadata().page_index() else {
+            return Ok(None);
+        };
+        let all = builder.metadata().row_groups();
+        let mut selection: Option<RowSelection> = None;
+        for col in [Col::user, Col::time, Col::event] {
+            let Ok(converter) = converter(builder, col) else {
+                continue;
+            };
+            let Some(counts) = converter.data_page_row_counts(index.as_ref(), all, groups)? else {
+                continue;
+            };
+            let mins = converter.data_page_mins(index.as_ref(), groups)?;
+            let maxes = converter.data_page_maxes(index.as_ref(), groups)?;
+            if counts.null_count() > 0 || mins.len() != counts.len() || maxes.len() != counts.len()
+            {
+                continue;
+            }
+            let own = self.pages(col, &mins, &maxes, &counts);
+            selection = Some(match selection {
+                Some(selection) => selection.intersection(&own),
+                None => own,
+            });
+        }
+        Ok(selection)
+    }
+
+    fn pages(
+        &self,
+        col: Col,
+        mins: &ArrayRef,
+        maxes: &ArrayRef,
+        counts: &UInt64Array,
+    ) -> RowSelection {
+        let mut start = 0;
+        let mut kept: Vec<Range<usize>> = Vec::new();
+        for (page, count) in counts.values().iter().enumerate() {
+            let end = start + usize::try_from(*count).unwrap_or(usize::MAX - start);
+            if self.may_hold(col, mins, maxes, page) {
+                kept.push(start..end);
+            }
+            start = end;
+        }
+        RowSelection::from_consecutive_ranges(kept.into_iter(), start)
+    }
+
+    /// Whether rows between these statistics may match; unknown statistics may.
+    fn may_hold(&self, col: Col, mins: &ArrayRef, maxes: &ArrayRef, at: usize) -> bool {
+        match col {
+            Col::user => {
+                let range = (text_at(mins, at), text_at(maxes, at));
+                match (self.matcher.user(), range) {
+                    (Some(user), (Some(min), Some(max))) => min <= user && user <= max,
+                    _ => true,
+                }
+            }
+            Col::time => {
+                let (first, last) = self.times;
+                // A row that lasted into the time asked for may have begun long before.
+                let from = if self.matcher.is_lasting {
+                    i64::MIN
+                } else {
+                    self.matcher.from
+                };
+                let is_before = time_at(maxes, at).is_some_and(|max| max < from || max < first);
+                let is_after =
+                    time_at(mins, at).is_some_and(|min| min >= self.matcher.to || min > last);
+                !is_before && !is_after
+            }
+            Col::event => match (
+                self.matcher.event,
+                number_at(mins, at),
+                number_at(maxes, at),
+            ) {
+                (Some(event), Some(min), Some(max)) => min <= event && event <= max,
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+
+    /// Asks the bloom filters for an exact host, in both columns that may hold it.
+    fn may_hold_host(&self, builder: &Builder, group: usize) -> Result<bool, ParquetError> {
+        let Some(host) = self.matcher.host.as_ref().filter(|host| host.is_exact()) else {
+            return Ok(true);
+        };
+        let columns = builder.parquet_schema().columns();
+        for col in [Col::host, Col::sni] {
+            let Some(place) = columns
+                .iter()
+                .position(|column| column.name() == col.name())
+            else {
+                continue;
+            };
+            match builder.get_row_group_column_bloom_filter(group, place)? {
+                Some(filter) if !filter.check(&host.name.as_str()) => {}
+                _ => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn converter<'a>(builder: &'a Builder, col: Col) -> Result<StatisticsConverter<'a>, ParquetError> {
+    StatisticsConverter::try_new(col.name(), builder.schema(), builder.parquet_schema())
+}
+
+fn text_at(array: &ArrayRef, at: usize) -> Option<&str> {
+    let array: &StringArray = array.as_any().downcast_ref()?;
+    (at < array.len() && array.is_valid(at)).then(|| array.value(at))
+}
+
+fn time_at(array: &ArrayRef, at: usize) -> Option<i64> {
+    let array: &TimestampMicrosecondArray = array.as_any().downcast_ref()?;
+    (at < array.len() && array.is_valid(at)).then(|| array.value(at))
+}
+
+fn number_at(array: &ArrayRef, at: usize) -> Option<u64> {
+    let array: &UInt64Array = array.as_any().downcast_ref()?;
+    (at < array.len() && array.is_valid(at)).then(|| array.value(at))
+}

@@ -1,0 +1,293 @@
+//! The record: one table declares every field with its type, column, grade and unit (LM-04, LM-07).
+//!
+//! `record!` makes of the table the [`Record`] that callers fill, the columns it is encoded to, the [`Col`] names that readers
+//! use, the schema with its metadata, and a `Debug` that shows no content (LM-10). A row of the table without a grade is not
+//! matched by the macro, so it does not compile. What is put into a record is decided by the proxy.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef, UInt16Type, UInt32Type, UInt64Type};
+use arrow::error::ArrowError;
+
+use crate::column::{
+    Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybeText, Moment, Number,
+    OneOf, Text,
+};
+use crate::event::EventId;
+use crate::words::{End, Identity, Initiator, Kind, Verdict};
+
+/// A grade of the table as a type; any other word is an error at compile time.
+macro_rules! grade {
+    (event) => {
+        Event
+    };
+    (content) => {
+        Content
+    };
+}
+
+/// A field as `Debug` may show it.
+macro_rules! shown {
+    (event, $value:expr) => {
+        &$value
+    };
+    (content, $value:expr) => {
+        &$value.as_ref().map(|_| "(content)")
+    };
+}
+
+macro_rules! record {
+    (
+        recorder { $($(#[doc = $rdoc:literal])+ $rname:ident => $rcells:ty, $rgrade:ident, $runit:literal;)+ }
+        caller { $($(#[doc = $doc:literal])+ $name:ident: $ty:ty => $cells:ty, $grade:ident, $unit:literal;)+ }
+    ) => {
+        /// One row, before the recorder adds `seq` and `node`.
+        ///
+        /// The fields are the table of `docs/records.md`. Texts are scrubbed and bounded when they are written. Content-grade
+        /// fields are written only when [`Record::keeps_content`] holds, whatever stands in them (LM-04), and `Debug`
+        /// never shows them (LM-10).
+        #[derive(Clone)]
+        pub struct Record {
+            $($(#[doc = $doc])+ pub $name: $ty,)+
+        }
+
+        impl std::fmt::Debug for Record {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Record")$(.field(stringify!($name), shown!($grade, self.$name)))+.finish()
+            }
+        }
+
+        /// A column by the name it has at rest.
+        #[expect(non_camel_case_types, reason = "the names are the columns' own")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Col {
+            $($(#[doc = $rdoc])+ $rname,)+
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Col {
+            /// Every column, in the order of the schema.
+            pub const ALL: &'static [Col] = &[$(Col::$rname,)+ $(Col::$name,)+];
+
+            /// The name at rest.
+            pub fn name(self) -> &'static str {
+                match self { $(Col::$rname => stringify!($rname),)+ $(Col::$name => stringify!($name),)+ }
+            }
+        }
+
+        /// Every column with its grade, in the order of the schema.
+        pub fn columns() -> &'static [Column] {
+            static COLUMNS: LazyLock<Vec<Column>> = LazyLock::new(|| vec![
+                $(Graded::<grade!($rgrade), $rcells>::column(stringify!($rname), $runit, concat!($($rdoc),+)),)+
+                $(Graded::<grade!($grade), $cells>::column(stringify!($name), $unit, concat!($($doc),+)),)+
+            ]);
+            &COLUMNS
+        }
+
+        /// A batch under construction; used again after every [`Rows::finish`].
+        #[derive(Default)]
+        pub(crate) struct Rows {
+            count: usize,
+            $($rname: Graded<grade!($rgrade), $rcells>,)+
+            $($name: Graded<grade!($grade), $cells>,)+
+        }
+
+        impl Rows {
+            /// Adds one row.
+            pub(crate) fn append(&mut self, seq: u64, node: &str, record: &Record) {
+                let keeps = record.keeps_content();
+                self.count += 1;
+                self.seq.append(keeps, &seq);
+                self.node.append(keeps, node);
+                $(self.$name.append(keeps, &record.$name);)+
+            }
+
+            /// The rows so far as one batch of [`schema`].
+            ///
+            /// # Errors
+            /// When Arrow finds the columns inconsistent: a mistake in this module, never the data's fault.
+            pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+                self.count = 0;
+                let columns = vec![$(self.$rname.finish(),)+ $(self.$name.finish(),)+];
+                RecordBatch::try_new(schema(), columns)
+            }
+        }
+    };
+}
+
+record! {
+    recorder {
+        /// Number of the row on its node: rises by one for every row, over restarts and crashes.
+        seq => Number<UInt64Type>, event, "count from 1";
+        /// Name of the machine that wrote the row.
+        node => Text<64>, event, "at most 64 bytes";
+    }
+    caller {
+        /// What the row tells of.
+        kind: Kind => OneOf, event, "word";
+        /// Id of the request, tunnel or happening; the one on the block page, the same on all its rows.
+        event: EventId => Id, event, "64 bits, shown as 16 hexadecimal digits";
+        /// When it began.
+        time: i64 => Moment, event, "µs since the epoch, UTC";
+        /// How long it took; 0 on opening rows.
+        duration: u64 => Number<UInt64Type>, event, "µs";
+        /// Name of the person, if any is known.
+        user: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// Groups of the person, device or network.
+        groups: Option<Arc<str>> => MaybeText<4096>, event, "names joined by commas, at most 4096 bytes";
+        /// Name of the registered device.
+        device: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// Name of the registered network.
+        network: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// Policy profile that applied.
+        profile: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// How the person or device was identified (LM-35, AF-07).
+        identity: Identity => OneOf, event, "word";
+        /// Age of that identification: since the password was last verified.
+        identity_age: Option<u32> => MaybeNumber<UInt32Type>, event, "s";
+        /// Address of the client.
+        client: Option<IpAddr> => Address, event, "IPv4 or IPv6 address";
+        /// Port of the client.
+        client_port: u16 => Number<UInt16Type>, event, "port, 0: none";
+        /// Listener that accepted the connection.
+        listener: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// Method of the request.
+        method: Option<Arc<str>> => MaybeText<64>, event, "at most 64 bytes";
+        /// Scheme of the target.
+        scheme: Option<&'static str> => MaybeText<16>, event, "http, https or connect";
+        /// Host of the target in normal form.
+        host: Option<Arc<str>> => MaybeText<255>, event, "at most 255 bytes";
+        /// Port of the target.
+        port: u16 => Number<UInt16Type>, event, "port, 0: none";
+        /// Path of the target, without query; only for blocked and warned events.
+        path: Option<Box<str>> => MaybeText<2048>, content, "at most 2048 bytes";
+        /// Address that was dialled.
+        origin: Option<IpAddr> => Address, event, "IPv4 or IPv6 address";
+        /// Name in the TLS hello, when it differs from the host.
+        sni: Option<Arc<str>> => MaybeText<255>, event, "at most 255 bytes";
+        /// What the policy answered.
+        verdict: Verdict => OneOf, event, "word";
+        /// Rule that decided.
+        rule: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// Category that decided.
+        category: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// Every category of the target.
+        categories: Option<Arc<str>> => MaybeText<4096>, event, "names joined by commas, at most 4096 bytes";
+        /// List that put the target into the category (LM-34, AF-14).
+        list: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        /// The entry of that list, as listed.
+        entry: Option<Arc<str>> => MaybeText<2048>, event, "at most 2048 bytes";
+        /// Version of the policy in force (LM-34).
+        policy_version: Option<Arc<str>> => MaybeText<64>, event, "at most 64 bytes";
+        /// Version of the lists in force (LM-34).
+        lists_version: Option<Arc<str>> => MaybeText<64>, event, "at most 64 bytes";
+        /// Status sent to the client.
+        status: u16 => Number<UInt16Type>, event, "HTTP status, 0: none";
+        /// Why it failed.
+        error: Option<&'static str> => MaybeText<64>, event, "RFC 9209 proxy error type";
+        /// How it ended.
+        end: End => OneOf, event, "word";
+        /// Body or tunnel bytes from the client.
+        bytes_up: u64 => Number<UInt64Type>, event, "bytes";
+        /// Body or tunnel bytes to the client.
+        bytes_down: u64 => Number<UInt64Type>, event, "bytes";
+        /// What made the client ask (LM-13).
+        initiator: Initiator => OneOf, event, "word";
+        /// Whether the request itself was visible; false: an opaque tunnel.
+        inspected: bool => Flag, event, "yes or no";
+        /// Plain words on gaps, starts, stops and reloads, the reason of a failed sign-in; never content.
+        note: Option<Box<str>> => MaybeText<4096>, event, "at most 4096 bytes";
+    }
+}
+
+impl Record {
+    /// A record with nothing but its kind, event id and time (µs since the epoch, UTC).
+    pub fn new(kind: Kind, event: EventId, time: i64) -> Record {
+        Record {
+            kind,
+            event,
+            time,
+            duration: 0,
+            user: None,
+            groups: None,
+            device: None,
+            network: None,
+            profile: None,
+            identity: Identity::None,
+            identity_age: None,
+            client: None,
+            client_port: 0,
+            listener: None,
+            method: None,
+            scheme: None,
+            host: None,
+            port: 0,
+            path: None,
+            origin: None,
+            sni: None,
+            verdict: Verdict::None,
+            rule: None,
+            category: None,
+            categories: None,
+            list: None,
+            entry: None,
+            policy_version: None,
+            lists_version: None,
+            status: 0,
+            error: None,
+            end: End::Complete,
+            bytes_up: 0,
+            bytes_down: 0,
+            initiator: Initiator::Unknown,
+            inspected: false,
+            note: None,
+        }
+    }
+
+    /// Whether content-grade fields of this row are kept: only for what was blocked or flagged (LM-04).
+    pub fn keeps_content(&self) -> bool {
+        matches!(self.verdict, Verdict::Block | Verdict::Warn)
+    }
+}
+
+impl Col {
+    /// Place in the schema.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Rows {
+    /// Rows appended since the last finish.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// The one schema of journal, segments and exports: each field carries `grade`, `unit` and `doc` as metadata.
+pub fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let fields: Vec<Field> = columns().iter().map(field).collect();
+        Arc::new(Schema::new(fields))
+    });
+    SCHEMA.clone()
+}
+
+fn field(column: &Column) -> Field {
+    let metadata = [
+        ("grade", column.grade.as_str()),
+        ("unit", column.unit),
+        ("doc", column.doc),
+    ];
+    let metadata: HashMap<String, String> = metadata
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+    Field::new(column.name, column.data_type.clone(), column.nullable).with_metadata(metadata)
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! Reading a journal back: whole batches only, whatever state the file is in, also while it is being written.
+//!
+//! A torn tail ends the reading; a damaged stretch in the middle is skipped and counted. Nothing is changed on disk here.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::Metadata;
+use arrow::error::ArrowError;
+use arrow::ipc::convert::try_schema_from_ipc_buffer;
+use arrow::ipc::reader::StreamDecoder;
+
+use crate::adapt::adapt;
+use crate::frame::{self, Encoder};
+use crate::record::schema;
+
+/// A journal as it was when it was opened.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    file: File,
+    length: u64,
+    at: u64,
+    /// Where the first batch may be.
+    start: u64,
+    opening: Buffer,
+    decoder: StreamDecoder,
+    header: Metadata,
+    damaged: u64,
+}
+
+impl Replay {
+    /// Opens the file and reads its header. A header that cannot be read is replaced by today's, so that what follows it can
+    /// still be tried.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or read.
+    pub(crate) fn open(path: &Path) -> io::Result<Replay> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let stored = frame::read(&file, 0, length)?;
+        let stored = stored.and_then(|opening| Some((begin(&opening).ok()?, opening)));
+        let is_stored = stored.is_some();
+        let ((decoder, metadata), opening) = match stored {
+            Some(stored) => stored,
+            None => {
+                let own = Buffer::from_vec(Encoder::new().schema(&schema()).to_vec());
+                (begin(&own).map_err(io::Error::other)?, own)
+            }
+        };
+        let start = if is_stored { opening.len() as u64 } else { 0 };
+        let header = if is_stored { metadata } else { Metadata::new() };
+        Ok(Replay {
+            file,
+            length,
+            at: start,
+            start,
+            opening,
+            decoder,
+            header,
+            damaged: 0,
+        })
+    }
+
+    /// The next whole batch, in today's columns; None at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn next(&mut self) -> io::Result<Option<RecordBatch>> {
+        while self.at < self.length {
+            let Some(mut buffer) = frame::read(&self.file, self.at, self.length)? else {
+                let Some(next) = frame::find(&self.file, self.at + 1, self.length)? else {
+                    return Ok(None);
+                };
+                self.damaged += next - self.at;
+                self.at = next;
+                continue;
+            };
+            let size = buffer.len() as u64;
+            self.at += size;
+            match self
+                .decoder
+                .decode(&mut buffer)
+                .and_then(|batch| batch.map(|batch| adapt(&batch)).transpose())
+            {
+                Ok(Some(batch)) => return Ok(Some(batch)),
+                // A second header, or a whole frame that holds something else, is skipped like damage.
+                Ok(None) => {}
+                Err(_) => {
+                    self.damaged += size;
+                    self.decoder = begin(&self.opening).map_err(io::Error::other)?.0;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes back to the first batch; the file keeps the length it had when it was opened.
+    pub(crate) fn rewind(&mut self) {
+        self.at = self.start;
+        self.damaged = 0;
+    }
+
+    /// One value of the header.
+    pub(crate) fn header(&self, key: &str) -> Option<&str> {
+        self.header.get(key).map(String::as_str)
+    }
+
+    /// Whether the file began with a whole header.
+    pub(crate) fn has_header(&self) -> bool {
+        !self.header.is_empty()
+    }
+
+    /// Bytes after the last whole batch, once [`Replay::next`] has returned None.
+    pub(crate) fn torn(&self) -> u64 {
+        self.length - self.at
+    }
+
+    /// Bytes skipped between whole batches.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.damaged
+    }
+}
+
+/// A decoder that has read the header, and what the header says.
+fn begin(opening: &Buffer) -> Result<(StreamDecoder, Metadata), ArrowError> {
+    let schema = try_schema_from_ipc_buffer(opening)?;
+    let mut decoder = StreamDecoder::new();
+    decoder.decode(&mut opening.clone())?;
+    Ok((decoder, schema.metadata().clone()))
+}

@@ -1,0 +1,90 @@
+//! Retention: whole periods are removed when their time is over, and a row says so (LM-14).
+//!
+//! Decides which periods are due. A running recorder removes them when it starts, every hour, and when it is asked; [`run`] is
+//! for a directory that nobody writes to. The row is made durable before the period goes, unless the disk takes nothing: then
+//! the space is given back first and the row follows when it can.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::clock::{self, micros};
+use crate::paths::{Layout, Period, sync_directory};
+use crate::seal::REMOVED_PREFIX;
+use crate::segment::Facts;
+use crate::settings::{RecorderError, RecorderSettings, StopError};
+
+/// A period whose time is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Which day.
+    pub period: Period,
+    /// Segments in it.
+    pub segments: usize,
+    /// Rows in them, as far as their footers can be read.
+    pub rows: u64,
+    directory: PathBuf,
+}
+
+/// Why a directory could not be cleared of what is due.
+#[derive(Debug, thiserror::Error)]
+pub enum RetainError {
+    /// The recorder could not be started; locked means that a running Weir does it.
+    #[error(transparent)]
+    Start(#[from] RecorderError),
+    /// It was not ended in good order.
+    #[error(transparent)]
+    Stop(#[from] StopError),
+}
+
+/// Periods that ended more than `retain` before `now` (µs since the epoch), oldest first. Changes nothing.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub fn due(directory: &Path, retain: Duration, now: i64) -> io::Result<Vec<Due>> {
+    let layout = Layout::new(directory);
+    let over = |period: &Period| period.end().saturating_add(micros(retain)) <= now;
+    let periods = layout
+        .list_periods()?
+        .into_iter()
+        .filter(|(period, _)| over(period));
+    periods
+        .map(|(period, directory)| describe(&layout, period, directory))
+        .collect()
+}
+
+/// Removes what is due now from a directory that nobody writes to, by starting and stopping a recorder there.
+///
+/// # Errors
+/// [`RecorderError::Locked`] when a running Weir holds the directory: it removes what is due itself every hour.
+pub fn run(settings: RecorderSettings, deadline: Duration) -> Result<Vec<Due>, RetainError> {
+    let found = due(&settings.directory, settings.retain, clock::now()).unwrap_or_default();
+    let recorder = crate::Recorder::start(settings)?;
+    recorder.stop(deadline)?;
+    Ok(found)
+}
+
+/// Removes one period. Readers see all of it or nothing.
+pub(crate) fn remove(layout: &Layout, due: &Due) -> io::Result<()> {
+    let aside = layout
+        .segments()
+        .join(format!("{REMOVED_PREFIX}{}", due.period));
+    std::fs::rename(&due.directory, &aside)?;
+    std::fs::remove_dir_all(&aside)?;
+    sync_directory(&layout.segments())
+}
+
+fn describe(layout: &Layout, period: Period, directory: PathBuf) -> io::Result<Due> {
+    let segments = layout.list_segments(&directory)?;
+    let rows = segments
+        .iter()
+        .filter_map(|(_, path)| Facts::read(path).ok())
+        .map(|facts| facts.rows)
+        .sum();
+    Ok(Due {
+        period,
+        segments: segments.len(),
+        rows,
+        directory,
+    })
+}

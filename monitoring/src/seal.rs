@@ -1,0 +1,293 @@
+//! Sealing: a journal becomes a Parquet segment, sorted by user and then time.
+//!
+//! Decides order, encodings, statistics and filters of a segment, and the order of steps: written beside, synced, renamed,
+//! directory synced, and only then is the journal removed. Interrupted anywhere, doing it again gives the same segment.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{concat, take};
+use arrow::error::ArrowError;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::compute_leaves;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::adapt::Cells;
+use crate::column::Grade;
+use crate::journal::key;
+use crate::paths::{FileName, Layout, Period, sync_directory};
+use crate::record::{Col, columns, schema};
+use crate::replay::Replay;
+use crate::segment::{Facts, fact};
+use crate::words::Kind;
+
+/// A segment that is being written.
+pub(crate) const UNFINISHED_SUFFIX: &str = ".tmp";
+/// A period that is being removed.
+pub(crate) const REMOVED_PREFIX: &str = ".removed-";
+/// Rows of one page: few enough that one user's rows are found without decoding much else.
+const PAGE_ROWS: usize = 8192;
+
+/// Why a journal was not sealed. It stays, and is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    #[error("{0}")]
+    File(#[from] io::Error),
+    #[error("{0}")]
+    Arrow(#[from] ArrowError),
+    #[error("{0}")]
+    Parquet(#[from] ParquetError),
+}
+
+/// Seals one journal and removes it. None when it held no whole row.
+///
+/// # Errors
+/// When it cannot be read or the segment not be written; the journal is still there then.
+pub(crate) fn seal(layout: &Layout, journal: &Path) -> Result<Option<PathBuf>, SealError> {
+    let mut replay = Replay::open(journal)?;
+    let mut batches = Vec::new();
+    while let Some(batch) = replay.next()? {
+        batches.push(batch);
+    }
+    let node = journal
+        .file_name()
+        .and_then(|name| FileName::parse(name.to_str()?))
+        .map(|name| name.node);
+    let facts = Facts::of(
+        &batches,
+        node.unwrap_or_default(),
+        replay.header(key::VERSION),
+    );
+    let segment = match facts.rows {
+        0 => None,
+        _ => Some(write(layout, &facts, batches)?),
+    };
+    retire(
+        layout,
+        journal,
+        segment.as_deref(),
+        replay.damaged() > 0 || !replay.has_header(),
+    )?;
+    Ok(segment)
+}
+
+/// Writes the segment beside, syncs and renames it.
+fn write(layout: &Layout, facts: &Facts, batches: Vec<RecordBatch>) -> Result<PathBuf, SealError> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let directory = layout.period(Period::of(facts.latest));
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(&directory)?;
+    let name = FileName {
+        node: facts.node.clone(),
+        first: facts.first,
+        last: Some(facts.last),
+    };
+    let path = directory.join(name.to_string());
+    let beside = directory.join(format!("{name}{UNFINISHED_SUFFIX}"));
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    let written = encode(&file, facts, batches).and_then(|()| Ok(file.sync_all()?));
+    if let Err(error) = written {
+        // Best effort: the next start clears it away as well.
+        let _ = std::fs::remove_file(&beside);
+        return Err(error);
+    }
+    std::fs::rename(&beside, &path)?;
+    sync_directory(&directory)?;
+    sync_directory(&layout.segments())?;
+    Ok(path)
+}
+
+/// Removes a sealed journal; one with damage is kept beside its segment, for as long as the period is kept.
+fn retire(
+    layout: &Layout,
+    journal: &Path,
+    segment: Option<&Path>,
+    is_damaged: bool,
+) -> io::Result<()> {
+    match segment.and_then(Path::parent) {
+        Some(period) if is_damaged => {
+            let name = journal
+                .file_name()
+                .map(|name| name.display().to_string())
+                .unwrap_or_default();
+            std::fs::rename(journal, period.join(format!("{name}.damaged")))?;
+            sync_directory(period)?;
+        }
+        _ => std::fs::remove_file(journal)?,
+    }
+    sync_directory(&layout.journals())
+}
+
+/// Column by column, so that only one column is held twice: `concat` and then `take`, which is several times faster than
+/// interleaving rows of many batches.
+fn encode(file: &File, facts: &Facts, batches: Vec<RecordBatch>) -> Result<(), SealError> {
+    let order = order(&batches)?;
+    let writer = ArrowWriter::try_new(file, schema(), Some(properties(facts)?))?;
+    let (mut file, factory) = writer.into_serialized_writer()?;
+    let columns = factory.create_column_writers(0)?;
+    let mut group = file.next_row_group()?;
+    for ((index, field), mut writer) in schema().fields().iter().enumerate().zip(columns) {
+        let sorted = take(&joined(&batches, index)?, &order, None)?;
+        for leaf in compute_leaves(field, &sorted)? {
+            writer.write(&leaf)?;
+        }
+        writer.close()?.append_to_row_group(&mut group)?;
+    }
+    group.close()?;
+    file.close()?;
+    Ok(())
+}
+
+fn joined(batches: &[RecordBatch], index: usize) -> Result<ArrayRef, ArrowError> {
+    let parts: Vec<&dyn Array> = batches
+        .iter()
+        .map(|batch| batch.column(index).as_ref())
+        .collect();
+    match batches {
+        [only] => Ok(Arc::clone(only.column(index))),
+        _ => concat(&parts),
+    }
+}
+
+/// Rows by user (none first), time and number. Users are ranked once, so that the sort compares integers.
+fn order(batches: &[RecordBatch]) -> Result<UInt32Array, SealError> {
+    let mut ranks: HashMap<&str, u32> = HashMap::new();
+    for batch in batches {
+        ranks.extend(
+            Cells::new(batch)
+                .text(Col::user)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|user| (user, 0)),
+        );
+    }
+    let mut users: Vec<&str> = ranks.keys().copied().collect();
+    users.sort_unstable();
+    ranks.extend(users.into_iter().zip(1..));
+    let mut keys = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+    for batch in batches {
+        let cells = Cells::new(batch);
+        let (Some(users), Some(times)) = (cells.text(Col::user), cells.times()) else {
+            return Err(ArrowError::SchemaError("user or time has another type".to_owned()).into());
+        };
+        for (user, time) in users.iter().zip(times.values()) {
+            let rank = user.and_then(|user| ranks.get(user)).copied().unwrap_or(0);
+            let at = u32::try_from(keys.len())
+                .map_err(|_| ParquetError::General("too many rows".to_owned()))?;
+            keys.push((rank, *time, at));
+        }
+    }
+    // The place in the journal is the order of seq, and makes every key different.
+    keys.sort_unstable();
+    Ok(UInt32Array::from_iter_values(
+        keys.into_iter().map(|(_, _, at)| at),
+    ))
+}
+
+fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
+    let rows = usize::try_from(facts.rows).unwrap_or(usize::MAX);
+    let sorting =
+        [(Col::user, true), (Col::time, false), (Col::seq, false)].map(|(col, nulls_first)| {
+            SortingColumn {
+                column_idx: i32::try_from(col.index()).unwrap_or(i32::MAX),
+                descending: false,
+                nulls_first,
+            }
+        });
+    let mut builder = WriterProperties::builder()
+        .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(rows.max(1)))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_sorting_columns(Some(sorting.to_vec()))
+        .set_key_value_metadata(Some(facts.to_metadata()));
+    for col in [Col::user, Col::time, Col::seq, Col::event] {
+        builder = builder.set_column_statistics_enabled(path(col), EnabledStatistics::Page);
+    }
+    for col in [Col::seq, Col::event, Col::time] {
+        builder = builder
+            .set_column_dictionary_enabled(path(col), false)
+            .set_column_encoding(path(col), Encoding::DELTA_BINARY_PACKED);
+    }
+    for col in [Col::host, Col::sni] {
+        builder = builder
+            .set_column_bloom_filter_enabled(path(col), true)
+            .set_column_bloom_filter_fpp(path(col), 0.02);
+    }
+    // Statistics would repeat content outside its column.
+    for column in columns()
+        .iter()
+        .filter(|column| column.grade == Grade::Content)
+    {
+        builder = builder
+            .set_column_statistics_enabled(ColumnPath::from(column.name), EnabledStatistics::None);
+    }
+    Ok(builder.build())
+}
+
+fn path(col: Col) -> ColumnPath {
+    ColumnPath::from(col.name())
+}
+
+impl Facts {
+    /// The facts of what is about to be sealed.
+    pub(crate) fn of(batches: &[RecordBatch], node: String, version: Option<&str>) -> Facts {
+        let mut facts = Facts {
+            node,
+            first: u64::MAX,
+            earliest: i64::MAX,
+            latest: i64::MIN,
+            ..Facts::default()
+        };
+        facts.version = version.unwrap_or_default().to_owned();
+        for batch in batches {
+            let cells = Cells::new(batch);
+            for row in 0..batch.num_rows() {
+                let (seq, time) = (cells.u64_at(Col::seq, row), cells.time_at(row));
+                if seq >= facts.last {
+                    facts.has_stopped = cells.str_at(Col::kind, row) == Some(Kind::Stop.as_str());
+                }
+                facts.first = facts.first.min(seq);
+                facts.last = facts.last.max(seq);
+                facts.earliest = facts.earliest.min(time);
+                facts.latest = facts.latest.max(time);
+                facts.rows += 1;
+            }
+        }
+        facts
+    }
+
+    fn to_metadata(&self) -> Vec<KeyValue> {
+        let pairs = [
+            (fact::NODE, self.node.clone()),
+            (fact::FIRST, self.first.to_string()),
+            (fact::LAST, self.last.to_string()),
+            (fact::ROWS, self.rows.to_string()),
+            (fact::EARLIEST, self.earliest.to_string()),
+            (fact::LATEST, self.latest.to_string()),
+            (fact::STOPPED, self.has_stopped.to_string()),
+            (fact::VERSION, self.version.clone()),
+        ];
+        pairs
+            .into_iter()
+            .map(|(key, value)| KeyValue::new(key.to_owned(), value))
+            .collect()
+    }
+}

@@ -1,0 +1,91 @@
+//! What a recorder is told when it starts, and why it may not.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::paths::is_node_name;
+
+/// Settings of one recorder; `[records]` of the configuration.
+#[derive(Clone, Debug)]
+pub struct RecorderSettings {
+    /// Where journal and segments lie; made when missing, readable by Weir's account only.
+    pub directory: PathBuf,
+    /// Name of this machine on every row: 1 to 64 of letters, digits, `.`, `_`, `-`.
+    pub node: String,
+    /// How often each thread calls [`crate::Lane::flush`]: what is older has been handed to the kernel.
+    pub flush: Duration,
+    /// What is older than this, after the flush, is synced to the disk.
+    pub sync: Duration,
+    /// Rows of a segment.
+    pub segment_rows: usize,
+    /// A journal is sealed at this age even when it is not full.
+    pub seal_after: Duration,
+    /// A period is removed this long after its end (LM-14).
+    pub retain: Duration,
+    /// Records held in memory at most; more are dropped and counted.
+    pub queue: usize,
+}
+
+impl RecorderSettings {
+    /// The defaults, which are also the configuration's.
+    pub fn new(directory: impl Into<PathBuf>) -> RecorderSettings {
+        RecorderSettings {
+            directory: directory.into(),
+            node: "weir".to_owned(),
+            flush: Duration::from_millis(50),
+            sync: Duration::from_secs(1),
+            segment_rows: 262_144,
+            seal_after: Duration::from_secs(3600),
+            retain: Duration::from_secs(90 * 86_400),
+            queue: 65_536,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), RecorderError> {
+        if is_node_name(&self.node) {
+            Ok(())
+        } else {
+            Err(RecorderError::Node {
+                node: self.node.clone(),
+            })
+        }
+    }
+}
+
+/// Why a recorder cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// Another process writes there.
+    #[error("{}: another Weir writes these records", directory.display())]
+    Locked {
+        /// The records directory.
+        directory: PathBuf,
+    },
+    /// The name of the node cannot stand in a file name.
+    #[error("\"{}\" is not a node name: 1 to 64 letters, digits, '.', '_', '-'", node.escape_debug())]
+    Node {
+        /// The name given.
+        node: String,
+    },
+    /// A file or directory cannot be used.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Why a stop was not in good order. Rows that were synced are safe in any case; the next start tells of the rest.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// Time ran out.
+    #[error("records were not all written and sealed in time; the next start goes on with them")]
+    Deadline,
+    /// The disk did not take everything.
+    #[error("not all records could be written: {0}")]
+    Unwritten(String),
+}

@@ -1,0 +1,471 @@
+//! The writer: one thread that numbers rows, puts them into the journal, syncs it and exchanges it for a new one.
+//!
+//! Decides order and number of rows, when they are durable, and what becomes of them while the disk takes nothing: they wait in
+//! memory as far as the queue goes, an attempt is made every second on a new file, and a gap row tells of it afterwards
+//! (LM-33, threats §6). Sealing and retention are the keeper's.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use crate::clock::{Clock, StepWatch};
+use crate::event::EventIds;
+use crate::journal::{AppendError, Create, Journal};
+use crate::keeper::Task;
+use crate::lane::{Message, Shared};
+use crate::notes;
+use crate::open::OpenEvents;
+use crate::paths::{FileName, Layout, Period};
+use crate::record::{Record, Rows};
+use crate::settings::RecorderSettings;
+
+/// Rows are gathered up to about this many for one batch: smaller batches cost more a row, larger ones nothing less.
+const BATCH: usize = 3072;
+/// Pause between two attempts to write, and the longest sleep, so that a stepped clock is noticed soon.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Rows in memory, in the order in which they will be numbered.
+struct Held {
+    rows: Vec<Record>,
+    /// Whether they count against the queue.
+    admitted: bool,
+    /// Answered once they are synced.
+    done: Option<SyncSender<()>>,
+}
+
+/// A time in which nothing could be written.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    /// Since when, µs since the epoch.
+    pub(crate) since: i64,
+    pub(crate) error: String,
+    /// Rows that were handed over but whose sync failed.
+    pub(crate) unsure: Option<(u64, u64)>,
+    retry: Duration,
+}
+
+pub(crate) struct Writer {
+    settings: RecorderSettings,
+    layout: Layout,
+    shared: Arc<Shared>,
+    inbox: Receiver<Message>,
+    keeper: SyncSender<Task>,
+    clock: Box<dyn Clock>,
+    create: Create,
+    watch: StepWatch,
+    ids: Arc<EventIds>,
+    next: u64,
+    synced: u64,
+    open: OpenEvents,
+    held: VecDeque<Held>,
+    rows: Rows,
+    journal: Option<Journal>,
+    /// When the first row of the journal was written, and on which day.
+    began: Option<(Duration, Period)>,
+    /// When the first row that is not synced was written.
+    dirty: Option<Duration>,
+    unanswered: Vec<SyncSender<()>>,
+    trouble: Option<Trouble>,
+    told: Duration,
+    end: Option<(bool, SyncSender<bool>)>,
+}
+
+/// What a writer is made of, beside its settings.
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) inbox: Receiver<Message>,
+    pub(crate) keeper: SyncSender<Task>,
+    pub(crate) clock: Box<dyn Clock>,
+    pub(crate) create: Create,
+    pub(crate) ids: Arc<EventIds>,
+    /// Number of the first row.
+    pub(crate) next: u64,
+    /// The first rows: what the start found, and the start itself.
+    pub(crate) opening: Vec<Record>,
+}
+
+impl Writer {
+    pub(crate) fn new(settings: RecorderSettings, parts: Parts) -> Writer {
+        let Parts {
+            shared,
+            inbox,
+            keeper,
+            clock,
+            create,
+            ids,
+            next,
+            opening,
+        } = parts;
+        let opening = Held {
+            rows: opening,
+            admitted: false,
+            done: None,
+        };
+        Writer {
+            layout: Layout::new(&settings.directory),
+            settings,
+            shared,
+            inbox,
+            keeper,
+            watch: StepWatch::new(&*clock),
+            clock,
+            create,
+            ids,
+            next,
+            synced: next.saturating_sub(1),
+            open: OpenEvents::default(),
+            held: VecDeque::from([opening]),
+            rows: Rows::default(),
+            journal: None,
+            began: None,
+            dirty: None,
+            unanswered: Vec::new(),
+            trouble: None,
+            told: Duration::ZERO,
+            end: None,
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub(crate) fn run(mut self) {
+        self.turn();
+        while self.end.is_none() {
+            self.receive();
+            self.turn();
+        }
+        self.finish();
+    }
+
+    fn receive(&mut self) {
+        match self.inbox.recv_timeout(self.patience()) {
+            Ok(message) => self.take(message),
+            Err(RecvTimeoutError::Timeout) => return,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.end = Some((false, std::sync::mpsc::sync_channel(1).0));
+                return;
+            }
+        }
+        // Lanes tend to flush together; one batch of all of them is cheaper than one each.
+        let mut gathered = 0;
+        while gathered < BATCH && self.end.is_none() {
+            let Ok(message) = self.inbox.try_recv() else {
+                return;
+            };
+            gathered += if let Message::Rows(rows) = &message {
+                rows.len()
+            } else {
+                1
+            };
+            self.take(message);
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let now = self.clock.steady();
+        let retry = self.trouble.as_ref().map(|trouble| trouble.retry);
+        if retry.is_none() && !self.held.is_empty() {
+            return Duration::ZERO;
+        }
+        let sync = self.dirty.map(|since| since + self.settings.sync);
+        [retry, sync]
+            .into_iter()
+            .flatten()
+            .map(|due| due.saturating_sub(now))
+            .fold(PAUSE, Duration::min)
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Rows(rows) => self.held.push_back(Held {
+                rows,
+                admitted: true,
+                done: None,
+            }),
+            Message::Own(row, done) => self.hold_own(*row, Some(done)),
+            Message::End { in_order, done } => self.end = Some((in_order, done)),
+        }
+    }
+
+    fn hold_own(&mut self, row: Record, done: Option<SyncSender<()>>) {
+        self.held.push_back(Held {
+            rows: vec![row],
+            admitted: false,
+            done,
+        });
+    }
+
+    /// Everything that is due now.
+    fn turn(&mut self) {
+        let now = self.clock.steady();
+        if let Some(step) = self.watch.step(&*self.clock) {
+            self.hold_own(notes::clock_step(&self.ids, self.clock.wall(), step), None);
+        }
+        if self
+            .trouble
+            .as_ref()
+            .is_none_or(|trouble| trouble.retry <= now)
+        {
+            self.write_held();
+        }
+        if self
+            .dirty
+            .is_some_and(|since| since + self.settings.sync <= now)
+        {
+            self.sync();
+        }
+        if self.trouble.is_none() && self.told + PAUSE <= now {
+            self.tell_dropped(now);
+        }
+        if self.is_exchange_due() {
+            self.exchange();
+        }
+        self.report();
+    }
+
+    fn write_held(&mut self) {
+        loop {
+            if let Err(error) = self.ensure_journal() {
+                return self.fail("create a journal", &error);
+            }
+            if self.held.is_empty() {
+                match self.trouble.take() {
+                    Some(trouble) => self.recover(&trouble),
+                    None => return,
+                }
+            }
+            if let Err(error) = self.write_batch() {
+                return self.fail("write", &error);
+            }
+            if self.is_exchange_due() {
+                self.exchange();
+            }
+        }
+    }
+
+    fn ensure_journal(&mut self) -> io::Result<()> {
+        if self.journal.is_none() {
+            let name = FileName {
+                node: self.settings.node.clone(),
+                first: self.next,
+                last: None,
+            };
+            let now = self.clock.wall();
+            self.journal = Some(Journal::create(
+                &self.layout,
+                &self.create,
+                name,
+                now,
+                &self.open,
+            )?);
+            self.began = None;
+        }
+        Ok(())
+    }
+
+    /// Writes the first held rows as one batch.
+    fn write_batch(&mut self) -> io::Result<()> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let mut vectors = 0;
+        for held in &self.held {
+            if self.rows.count() >= BATCH {
+                break;
+            }
+            for row in &held.rows {
+                self.rows.append(
+                    self.next + self.rows.count() as u64,
+                    &self.settings.node,
+                    row,
+                );
+            }
+            vectors += 1;
+        }
+        let batch = self
+            .rows
+            .finish()
+            .map_err(|error| AppendError::Batch(error.to_string()));
+        match batch.and_then(|batch| journal.append(&batch)) {
+            Ok(()) => self.commit(vectors),
+            Err(AppendError::File(error)) => return Err(error),
+            Err(AppendError::Batch(error)) => self.discard(vectors, error),
+        }
+        Ok(())
+    }
+
+    /// The first held vectors are in the journal.
+    fn commit(&mut self, vectors: usize) {
+        let now = self.clock.steady();
+        self.dirty.get_or_insert(now);
+        let wall = self.clock.wall();
+        self.began.get_or_insert_with(|| (now, Period::of(wall)));
+        for held in self.held.drain(..vectors) {
+            for row in &held.rows {
+                self.open.follow(row.kind, row.event, row.time, self.next);
+                self.next += 1;
+            }
+            if held.admitted {
+                self.shared.release(held.rows.len());
+            }
+            self.unanswered.extend(held.done);
+            self.shared.recycle(held.rows);
+        }
+    }
+
+    /// The first held vectors cannot be encoded: they would stop everything behind them for ever.
+    fn discard(&mut self, vectors: usize, error: String) {
+        for held in self.held.drain(..vectors) {
+            self.shared.drop_rows(&held.rows);
+            if held.admitted {
+                self.shared.release(held.rows.len());
+            }
+        }
+        self.shared
+            .update_health(|health| health.last_error = Some(error));
+    }
+
+    fn sync(&mut self) {
+        let Some(journal) = &mut self.journal else {
+            self.dirty = None;
+            return;
+        };
+        match journal.sync() {
+            Ok(()) => {
+                self.dirty = None;
+                self.synced = self.next - 1;
+                for done in self.unanswered.drain(..) {
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.try_send(());
+                }
+            }
+            Err(error) => self.fail("sync", &error),
+        }
+    }
+
+    /// The journal failed: it takes nothing more, and what it holds is sealed as far as it can be read.
+    fn fail(&mut self, doing: &str, error: &io::Error) {
+        let error = format!("cannot {doing}: {error}");
+        let mut unsure = None;
+        if let Some(mut journal) = self.journal.take() {
+            if journal.rows() == 0 {
+                // Nothing was in it; the next attempt would use its name again.
+                let _ = std::fs::remove_file(journal.path());
+            } else {
+                if doing != "sync" && journal.sync().is_ok() {
+                    self.synced = self.next - 1;
+                } else if self.dirty.is_some() {
+                    unsure = Some((self.synced + 1, self.next - 1));
+                }
+                self.give_to_keeper(&journal);
+            }
+        }
+        self.dirty = None;
+        self.unanswered.clear();
+        self.shared.writable.store(false, Ordering::Relaxed);
+        let retry = self.clock.steady() + PAUSE;
+        let since = self.clock.wall();
+        let trouble = self.trouble.get_or_insert(Trouble {
+            since,
+            error: String::new(),
+            unsure: None,
+            retry,
+        });
+        trouble.retry = retry;
+        trouble.unsure = trouble.unsure.or(unsure);
+        trouble.error.clone_from(&error);
+        let since = trouble.since;
+        self.shared.update_health(|health| {
+            health.last_error = Some(error);
+            health.since = Some(since);
+        });
+    }
+
+    /// Writing works again: one row tells what happened in between.
+    fn recover(&mut self, trouble: &Trouble) {
+        let dropped = self.shared.take_dropped();
+        self.hold_own(
+            notes::unwritable(&self.ids, self.clock.wall(), trouble, dropped),
+            None,
+        );
+        self.shared.writable.store(true, Ordering::Relaxed);
+        self.shared.update_health(|health| health.since = None);
+    }
+
+    fn tell_dropped(&mut self, now: Duration) {
+        let dropped = self.shared.take_dropped();
+        if dropped.count > 0 {
+            self.told = now;
+            self.hold_own(notes::overrun(&self.ids, self.clock.wall(), dropped), None);
+        }
+    }
+
+    fn is_exchange_due(&self) -> bool {
+        let (Some(journal), Some((began, day))) = (&self.journal, self.began) else {
+            return false;
+        };
+        journal.rows() >= self.settings.segment_rows as u64
+            || self.clock.steady().saturating_sub(began) >= self.settings.seal_after
+            || Period::of(self.clock.wall()) != day
+    }
+
+    /// Closes the journal, has it sealed, and begins the next one at once: its header says what is open.
+    fn exchange(&mut self) {
+        self.sync();
+        let Some(journal) = self.journal.take() else {
+            return;
+        };
+        self.give_to_keeper(&journal);
+        if self.end.is_none()
+            && let Err(error) = self.ensure_journal()
+        {
+            self.fail("create a journal", &error);
+        }
+    }
+
+    fn give_to_keeper(&self, journal: &Journal) {
+        self.shared.add_complete(journal.path().to_owned());
+        // When its channel is full it is about to look anyway.
+        let _ = self.keeper.try_send(Task::Look);
+    }
+
+    fn report(&self) {
+        let (rows, bytes) = self
+            .journal
+            .as_ref()
+            .map_or((0, 0), |journal| (journal.rows(), journal.bytes()));
+        self.shared.update_health(|health| {
+            health.written = self.next - 1;
+            health.synced = self.synced;
+            health.journal_rows = rows;
+            health.journal_bytes = bytes;
+        });
+    }
+
+    fn finish(mut self) {
+        let Some((in_order, done)) = self.end.take() else {
+            return;
+        };
+        while let Ok(message) = self.inbox.try_recv() {
+            self.take(message);
+        }
+        self.write_held();
+        let dropped = self.shared.take_dropped();
+        if dropped.count > 0 {
+            self.hold_own(notes::overrun(&self.ids, self.clock.wall(), dropped), None);
+        }
+        if in_order {
+            self.hold_own(notes::stop(&self.ids, self.clock.wall()), None);
+        }
+        self.write_held();
+        self.end = Some((in_order, done.clone()));
+        self.exchange();
+        for held in self.held.drain(..) {
+            self.shared.drop_rows(&held.rows);
+        }
+        self.report();
+        let _ = done.try_send(in_order && self.trouble.is_none());
+    }
+}
