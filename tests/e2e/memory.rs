@@ -48,7 +48,7 @@ fn site() -> (Site, Origin) {
             let taken = exchange.swallow()?;
             return exchange.respond("200 OK", "", taken.to_string());
         }
-        weir_tests::origin::standard(exchange)
+        weir_tests::standard::standard(exchange)
     });
     let mut site = Site::new();
     site.hosts(&["site.test"]);

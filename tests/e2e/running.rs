@@ -254,7 +254,7 @@ fn a_faulty_reload_keeps_what_is_in_force_and_says_so() {
             let page = weir.page("/metrics").text();
             let failed: f64 = page
                 .lines()
-                .filter(|line| line.starts_with("weir_reloads_total") && line.contains("fail"))
+                .filter(|line| line.starts_with("weir_reloads_total") && line.contains("refused"))
                 .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
                 .sum();
             (failed as usize > number).then_some(())

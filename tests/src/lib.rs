@@ -15,6 +15,7 @@ pub mod process;
 pub mod records;
 pub mod share;
 pub mod site;
+pub mod standard;
 pub mod tls;
 pub mod wire;
 
