@@ -1,0 +1,150 @@
+#![allow(clippy::unwrap_used)]
+
+use clap::Parser;
+use serde_json::Value;
+
+use super::*;
+use crate::cli::tests::{loaded, said_with};
+
+fn explain(line: &[&str], loaded: Loaded) -> (Answer, String) {
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        explain: Explain,
+    }
+    let line = [&["explain"], line].concat();
+    let explain = Alone::try_parse_from(line).unwrap().explain;
+    said_with(|out| explain.run(loaded, out))
+}
+
+fn json(line: &[&str]) -> (Answer, Value) {
+    let (_directory, loaded) = loaded();
+    let users = loaded.settings.users_file();
+    Users::edit(&users, |users| {
+        users.add("anna", &["pupils".to_owned()], b"pw")
+    })
+    .unwrap();
+    let (answer, text) = explain(&[line, &["--json"]].concat(), loaded);
+    (answer, serde_json::from_str(&text).unwrap())
+}
+
+#[test]
+fn a_block_names_rule_category_list_and_entry_and_answers_no() {
+    let (answer, json) = json(&["http://www.bet.example/x"]);
+    assert_eq!(answer, Answer::No);
+    assert_eq!(json["verdict"], "block");
+    assert_eq!(json["rule"], "no-gambling");
+    assert_eq!(json["purpose"], "regulatory-compliance");
+    assert_eq!(
+        (&json["category"], &json["entry"]),
+        (&"gambling".into(), &"bet.example".into())
+    );
+    assert_eq!(json["list"], "lists");
+    assert_eq!(json["records_path"], true);
+}
+
+#[test]
+fn what_no_rule_holds_for_is_allowed_and_its_path_not_recorded() {
+    let (answer, json) = json(&["http://fine.example/x"]);
+    assert_eq!(answer, Answer::Yes);
+    assert_eq!(json["verdict"], "allow");
+    assert_eq!(json["rule"], "otherwise");
+    assert_eq!(json["categories"][0], "unlisted");
+    assert_eq!(json["records_path"], false);
+}
+
+#[test]
+fn of_a_tunnel_only_the_host_is_decided_on() {
+    let (_, request) = json(&["http://portal.example/games", "--at", "2026-09-14T10:00"]);
+    assert_eq!(request["rule"], "no-games-in-lessons");
+    let (_, tunnel) = json(&["https://portal.example/games", "--at", "2026-09-14T10:00"]);
+    assert_eq!(tunnel["verdict"], "allow");
+    assert_eq!(tunnel["method"], "CONNECT");
+}
+
+#[test]
+fn periods_are_the_schools_and_a_warning_is_no_block() {
+    for (at, verdict) in [
+        ("2026-09-14T08:44:59", "allow"),
+        ("2026-09-14T08:45", "block"),
+    ] {
+        let (_, json) = json(&["https://play.example", "--at", at]);
+        assert_eq!(json["verdict"], verdict, "{at}");
+    }
+    let (answer, json) = json(&["http://warn.example/"]);
+    assert_eq!((answer, &json["verdict"]), (Answer::Yes, &"warn".into()));
+}
+
+#[test]
+fn who_asks_decides_profile_and_limits() {
+    let (_, guest) = json(&["http://fine.example/", "--address", "203.0.113.9"]);
+    assert_eq!(guest["profile"], "guest");
+    assert_eq!(guest["limits"]["download_size"], 100_000_000);
+    let (_, pupil) = json(&["http://fine.example/", "--user", "Anna"]);
+    assert_eq!(
+        (&pupil["profile"], &pupil["user"]),
+        (&"pupil".into(), &"anna".into())
+    );
+    assert_eq!(pupil["limits"]["daily"], 2_000_000_000_u64);
+}
+
+#[test]
+fn a_port_that_is_not_served_is_refused_before_the_policy() {
+    let (answer, json) = json(&["fine.example:22"]);
+    assert_eq!((answer, &json["verdict"]), (Answer::No, &"block".into()));
+    assert!(
+        json["refused"].as_str().unwrap().contains("port 22"),
+        "{json}"
+    );
+}
+
+#[test]
+fn an_unregistered_network_is_refused_where_the_configuration_says_so() {
+    let (_directory, mut loaded) = loaded();
+    loaded.settings.unknown_network = weir_config::UnknownNetwork::Refuse;
+    let (answer, text) = explain(
+        &["http://fine.example/", "--address", "203.0.113.9"],
+        loaded,
+    );
+    assert_eq!(answer, Answer::No);
+    assert!(text.contains("no registered network"), "{text}");
+}
+
+#[test]
+fn an_unknown_user_is_an_unusable_argument() {
+    let (_directory, loaded) = loaded();
+    let explain = Explain {
+        url: "example.com".into(),
+        user: Some("nobody".into()),
+        address: Ipv4Addr::LOCALHOST.into(),
+        at: None,
+        method: "GET".into(),
+        json: false,
+    };
+    assert!(matches!(
+        explain.run(loaded, &mut Vec::new()),
+        Err(Failure::Arguments(_))
+    ));
+}
+
+#[test]
+fn the_text_for_people_has_what_the_json_has() {
+    let (_directory, loaded) = loaded();
+    let (_, text) = explain(
+        &["http://www.bet.example/x", "--at", "2026-09-14T10:00"],
+        loaded,
+    );
+    let expected = [
+        "block: GET http://www.bet.example/x",
+        "no-gambling",
+        "Gambling is not for school.",
+        "bet.example in gambling of lists",
+        "network school",
+        "Monday 14 September 2026 10:00:00 BST",
+        "100 MB a download",
+        "with the path",
+    ];
+    for expected in expected {
+        assert!(text.contains(expected), "{expected} is missing:\n{text}");
+    }
+}

@@ -1,0 +1,115 @@
+//! `weir lists stats`
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+use weir_categories::{Built, MatchKind};
+use weir_config::Loaded;
+
+use super::super::{Answer, Failure, output};
+use super::build;
+
+/// Arguments of `weir lists stats`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Stats {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Entries of one category in one list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entries {
+    names: u64,
+    urls: u64,
+    expressions: u64,
+    faulty: u64,
+}
+
+impl Stats {
+    pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
+        let built = build(&loaded.settings)?;
+        let entries = entries(&built);
+        if self.json {
+            output::json(out, &as_json(&built, &entries))?;
+            return Ok(Answer::Yes);
+        }
+        let rows = entries.iter().map(|((category, list), entries)| {
+            let counts = [
+                entries.names,
+                entries.urls,
+                entries.expressions,
+                entries.faulty,
+            ];
+            let mut row = vec![category.clone(), list.clone()];
+            row.extend(counts.map(output::count));
+            row
+        });
+        let head = [
+            "CATEGORY",
+            "LIST",
+            "NAMES",
+            "URLS",
+            "EXPRESSIONS",
+            "NOT USED",
+        ];
+        output::table(out, &head, &rows.collect::<Vec<_>>())?;
+        let counts = built.index.counts();
+        writeln!(
+            out,
+            "{} distinct names, {} addresses and networks, {} URLs and {} expressions in {} \
+             categories of {} lists; version {}.",
+            output::count(counts.domains as u64),
+            output::count(counts.addresses as u64),
+            output::count(counts.urls as u64),
+            output::count(counts.expressions as u64),
+            counts.categories,
+            counts.lists,
+            built.index.version(),
+        )?;
+        Ok(Answer::Yes)
+    }
+}
+
+fn entries(built: &Built) -> BTreeMap<(String, String), Entries> {
+    let mut all: BTreeMap<(String, String), Entries> = BTreeMap::new();
+    for file in &built.report.files {
+        let entries = all
+            .entry((file.category.clone(), file.list.clone()))
+            .or_default();
+        let counted = match file.kind {
+            MatchKind::Domain => &mut entries.names,
+            MatchKind::Url => &mut entries.urls,
+            MatchKind::Expression => &mut entries.expressions,
+        };
+        *counted += file.entries;
+        entries.faulty += file.faulty;
+    }
+    all
+}
+
+fn as_json(built: &Built, entries: &BTreeMap<(String, String), Entries>) -> Value {
+    let mut categories: Map<String, Value> = Map::new();
+    for ((category, list), entries) in entries {
+        let lists = categories
+            .entry(category.clone())
+            .or_insert_with(|| json!({}));
+        lists[list] = json!({
+            "names": entries.names,
+            "urls": entries.urls,
+            "expressions": entries.expressions,
+            "not_used": entries.faulty,
+        });
+    }
+    let counts = built.index.counts();
+    json!({
+        "version": built.index.version(),
+        "domains": counts.domains,
+        "addresses": counts.addresses,
+        "urls": counts.urls,
+        "expressions": counts.expressions,
+        "lists": counts.lists,
+        "categories": categories,
+    })
+}

@@ -1,0 +1,68 @@
+//! `weir records`: looking at monitoring records, handing them over, removing what is due.
+//!
+//! Decides how an investigator asks. Every look states a purpose (LM-03) and leaves a line in
+//! the audit file before anything is read (LM-18).
+
+mod export;
+mod filter;
+mod retain;
+mod search;
+
+use std::io::Write;
+
+use clap::Subcommand;
+use weir_config::{Loaded, Purpose};
+use weir_monitoring::export::PurposeError;
+use weir_monitoring::query::{Query, Unreadable};
+
+use super::{Answer, Failure, audit};
+
+/// What to do with records.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Records {
+    /// Print the records that match.
+    Search(search::Search),
+    /// Write the records that match to a file, with a statement of what it holds.
+    Export(export::Export),
+    /// Remove the records whose time is over. A running Weir does so itself every hour.
+    Retain(retain::Retain),
+}
+
+impl Records {
+    pub(super) fn run(
+        self,
+        loaded: &Loaded,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Answer, Failure> {
+        match self {
+            Records::Search(search) => search.run(loaded, out),
+            Records::Export(export) => export.run(loaded, out),
+            Records::Retain(retain) => retain.run(loaded, out),
+        }
+    }
+}
+
+/// Reads a purpose code of LM-03, as an argument.
+fn purpose(code: &str) -> Result<Purpose, PurposeError> {
+    weir_monitoring::export::purpose(code)
+}
+
+fn note(loaded: &Loaded, command: &str, purpose: Purpose, query: &Query) -> Result<(), Failure> {
+    let about = serde_json::json!({ "purpose": purpose.as_str(), "query": query });
+    audit::note(&loaded.settings.state, command, about)
+}
+
+/// Says which files could not be read. What is missing some of its rows is no whole answer.
+fn whole(unreadable: &[Unreadable]) -> Answer {
+    for file in unreadable {
+        eprintln!("weir: {}: {}; rows may be missing", file.name, file.error);
+    }
+    if unreadable.is_empty() {
+        Answer::Yes
+    } else {
+        Answer::No
+    }
+}
+
+#[cfg(test)]
+mod tests;

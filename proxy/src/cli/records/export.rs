@@ -1,0 +1,146 @@
+//! `weir records export`
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use weir_config::{Loaded, Purpose};
+use weir_monitoring::export::{self, ExportError, Format, Statement};
+use weir_monitoring::query::{Order, Query};
+
+use super::super::{Answer, Failure, audit, output, when};
+use super::filter::Filter;
+use super::{note, purpose, whole};
+use crate::users::file;
+
+/// Arguments of `weir records export`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Export {
+    /// Why: a purpose code, such as unauthorised-use.
+    #[arg(long, value_name = "CODE", value_parser = purpose)]
+    purpose: Purpose,
+    #[command(flatten)]
+    filter: Filter,
+    /// Form of the rows: csv, jsonl or parquet.
+    #[arg(long, default_value = "csv")]
+    format: Format,
+    /// File for the rows; the statement goes beside it as PATH.statement.json. Without it rows
+    /// go to standard output and the statement to standard error.
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// The statement as JSON instead of words.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Export {
+    pub(super) fn run(
+        self,
+        loaded: &Loaded,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Answer, Failure> {
+        if self.output.is_none() && self.format == Format::Parquet {
+            let told = "Parquet is for a file: name it with --output".to_owned();
+            return Err(Failure::Arguments(told));
+        }
+        let query = self
+            .filter
+            .query(Order::Oldest, &when::zone(&loaded.policy)?)?;
+        note(loaded, "records export", self.purpose, &query)?;
+        let records = loaded.settings.records_directory();
+        let statement = match &self.output {
+            Some(path) => {
+                let statement = self.to_file(&records, &query, path)?;
+                writeln!(out, "{}", self.told(&statement)?)?;
+                statement
+            }
+            None => {
+                let statement = self.write(&records, &query, out)?;
+                out.flush()?;
+                eprintln!("{}", self.told(&statement)?);
+                statement
+            }
+        };
+        let about = json!({ "rows": statement.rows, "sha256": statement.sha256 });
+        audit::note(&loaded.settings.state, "records export done", about)?;
+        Ok(whole(&statement.unreadable))
+    }
+
+    fn write(
+        &self,
+        records: &Path,
+        query: &Query,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Statement, Failure> {
+        let exported = export::run(records, query, self.format, self.purpose.as_str(), out);
+        exported.map_err(|error| match error {
+            ExportError::Purpose(error) => Failure::Arguments(error.to_string()),
+            ExportError::Search(error) => Failure::refused(error),
+            ExportError::Output(error) => Failure::Output(error),
+        })
+    }
+
+    /// Only a whole export gets the name that was asked for, and only its owner may read it.
+    fn to_file(&self, records: &Path, query: &Query, path: &Path) -> Result<Statement, Failure> {
+        let unwritable = |error: io::Error| {
+            Failure::Arguments(format!("{}: {error}; nothing was exported", path.display()))
+        };
+        let part = beside(path, ".part");
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(true).write(true).mode(0o600);
+        let mut rows = options.open(&part).map_err(unwritable)?;
+        let written = self.write(records, query, &mut rows);
+        let placed = written.and_then(|statement| {
+            place(&rows, &part, path, &statement).map_err(unwritable)?;
+            Ok(statement)
+        });
+        if placed.is_err() {
+            // The error above is the one to tell.
+            let _ = fs::remove_file(&part);
+        }
+        placed
+    }
+
+    fn told(&self, statement: &Statement) -> Result<String, Failure> {
+        if self.json {
+            return serde_json::to_string(statement).map_err(Failure::refused);
+        }
+        let to = self.output.as_ref().map_or_else(String::new, |path| {
+            let (file, statement) = (path.display(), beside(path, ".statement.json"));
+            format!(" to {file}, with the statement in {}", statement.display())
+        });
+        let moment = |moment: Option<jiff::Timestamp>| {
+            moment.map_or_else(|| "-".to_owned(), |moment| format!("{moment:.0}"))
+        };
+        Ok(format!(
+            "Exported {} rows for {}{to}. From {} to {}; {} gaps in that time, {} requests and \
+             tunnels still open. SHA-256 {}",
+            output::count(statement.rows),
+            statement.purpose,
+            moment(statement.first),
+            moment(statement.last),
+            statement.gaps,
+            statement.still_open,
+            statement.sha256,
+        ))
+    }
+}
+
+fn place(rows: &File, part: &Path, path: &Path, statement: &Statement) -> io::Result<()> {
+    rows.sync_all()?;
+    let text = serde_json::to_string_pretty(statement).map_err(io::Error::other)?;
+    file::replace(
+        &beside(path, ".statement.json"),
+        format!("{text}\n").as_bytes(),
+        0o600,
+    )?;
+    fs::rename(part, path)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

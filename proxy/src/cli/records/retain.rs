@@ -1,0 +1,88 @@
+//! `weir records retain`
+
+use std::io::Write;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use weir_config::Loaded;
+use weir_monitoring::retain::{self, Due, RetainError};
+use weir_monitoring::{RecorderError, RecorderSettings};
+
+use super::super::{Answer, Failure, audit, output};
+
+/// For sealing what a Weir that was killed left behind, before anything is removed.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Arguments of `weir records retain`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Retain {
+    /// Only say what is due.
+    #[arg(long)]
+    dry_run: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Retain {
+    pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
+        let due = if self.dry_run {
+            due(loaded)?
+        } else {
+            remove(loaded)?
+        };
+        if self.json {
+            output::json(out, &due.iter().map(as_json).collect())?;
+            return Ok(Answer::Yes);
+        }
+        let word = if self.dry_run { "Due" } else { "Removed" };
+        for due in &due {
+            let (rows, segments) = (output::count(due.rows), due.segments);
+            writeln!(
+                out,
+                "{word}: {}, {rows} rows in {segments} segments",
+                due.period
+            )?;
+        }
+        if due.is_empty() {
+            writeln!(out, "Nothing is due.")?;
+        }
+        Ok(Answer::Yes)
+    }
+}
+
+fn due(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
+    let directory = loaded.settings.records_directory();
+    let now = Timestamp::now().as_microsecond();
+    retain::due(&directory, loaded.settings.records.retain, now).map_err(Failure::refused)
+}
+
+fn remove(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
+    audit::note(&loaded.settings.state, "records retain", Value::Null)?;
+    retain::run(settings(loaded), DEADLINE).map_err(|error| match error {
+        RetainError::Start(RecorderError::Locked { .. }) => Failure::Refused(
+            "a Weir is running and removes what is due by itself every hour; --dry-run says what \
+             that is"
+                .to_owned(),
+        ),
+        other => Failure::refused(other),
+    })
+}
+
+fn settings(loaded: &Loaded) -> RecorderSettings {
+    let records = &loaded.settings.records;
+    RecorderSettings {
+        flush: records.flush,
+        sync: records.sync,
+        segment_rows: records.segment_rows,
+        seal_after: records.seal_after,
+        retain: records.retain,
+        queue: records.queue,
+        ..RecorderSettings::new(loaded.settings.records_directory())
+    }
+}
+
+fn as_json(due: &Due) -> Value {
+    json!({ "period": due.period.to_string(), "segments": due.segments, "rows": due.rows })
+}

@@ -1,0 +1,248 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::time::Duration;
+
+use clap::Parser;
+use tempfile::TempDir;
+use weir_monitoring::{EventIds, Kind, Record, Recorder, RecorderSettings, Verdict};
+
+use super::*;
+use crate::cli::tests::loaded;
+
+/// Reads a command line as `weir records` gets it.
+fn records(line: &[&str]) -> Result<Records, clap::Error> {
+    #[derive(Parser)]
+    struct Alone {
+        #[command(subcommand)]
+        records: Records,
+    }
+    Alone::try_parse_from([&["records"], line].concat()).map(|alone| alone.records)
+}
+
+fn said(line: &[&str], loaded: &Loaded) -> String {
+    let mut out = Vec::new();
+    let answer = records(line).unwrap().run(loaded, &mut out).unwrap();
+    assert_eq!(answer, Answer::Yes);
+    String::from_utf8(out).unwrap()
+}
+
+/// A configuration whose records hold two requests of anna and one of tom.
+fn recorded() -> (TempDir, Loaded) {
+    let (directory, loaded) = loaded();
+    let settings = RecorderSettings::new(loaded.settings.records_directory());
+    let recorder = Recorder::start(settings).unwrap();
+    let events = EventIds::new();
+    let mut lane = recorder.lane();
+    for (second, (user, host)) in [
+        ("anna", "a.example"),
+        ("anna", "www.b.example"),
+        ("tom", "b.example"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // 14 September 2026, 09:00 in London.
+        let time = 1_789_372_800_000_000 + i64::try_from(second).unwrap() * 1_000_000;
+        let mut record = Record::new(Kind::Request, events.next(), time);
+        record.user = Some(user.into());
+        record.host = Some(host.into());
+        record.port = 80;
+        record.method = Some("GET".into());
+        record.status = 200;
+        record.verdict = Verdict::Allow;
+        lane.push(record);
+    }
+    lane.flush();
+    recorder.stop(Duration::from_secs(10)).unwrap();
+    (directory, loaded)
+}
+
+#[test]
+fn lm_03_no_purpose_and_no_other_than_the_closed_ones() {
+    for line in [
+        &["search"][..],
+        &["search", "--purpose", "curiosity"],
+        &["search", "--purpose", "national-security"],
+        &["export", "--user", "anna"],
+    ] {
+        assert_eq!(records(line).unwrap_err().exit_code(), 2, "{line:?}");
+    }
+}
+
+#[test]
+fn a_search_finds_one_persons_rows_and_those_below_a_host() {
+    let (_directory, loaded) = recorded();
+    let line = ["search", "--purpose", "facts", "--user", "anna", "--json"];
+    let text = said(&line, &loaded);
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(
+        text.lines().all(|line| line.contains("\"user\":\"anna\"")),
+        "{text}"
+    );
+    let line = ["search", "--purpose", "facts", "--host", "B.example"];
+    let text = said(&line, &loaded);
+    assert!(
+        text.contains("GET www.b.example:80") && text.contains("GET b.example:80"),
+        "{text}"
+    );
+    assert!(text.ends_with("2 rows.\n"), "{text}");
+    assert!(
+        text.contains("2026-09-14 09:00:01"),
+        "the school's own time: {text}"
+    );
+}
+
+#[test]
+fn a_range_includes_its_last_day_and_must_not_be_empty() {
+    let (_directory, loaded) = recorded();
+    let search = |from: &str, to: &str| {
+        let line = [
+            "search",
+            "--purpose",
+            "facts",
+            "--user",
+            "anna",
+            "--json",
+            "--from",
+            from,
+            "--to",
+            to,
+        ];
+        let mut out = Vec::new();
+        let answer = records(&line).unwrap().run(&loaded, &mut out);
+        answer.map(|_| String::from_utf8(out).unwrap().lines().count())
+    };
+    assert_eq!(search("2026-09-14", "2026-09-14").unwrap(), 2);
+    assert_eq!(search("2026-09-15", "2026-09-16").unwrap(), 0);
+    assert_eq!(
+        search("2026-09-14T09:00:01", "2026-09-14T09:00:02").unwrap(),
+        1
+    );
+    assert!(matches!(
+        search("2026-09-15", "2026-09-14"),
+        Err(Failure::Arguments(_))
+    ));
+}
+
+#[test]
+fn an_export_comes_with_its_statement_and_only_for_its_owner() {
+    use std::os::unix::fs::PermissionsExt;
+    let (directory, loaded) = recorded();
+    let path = directory.path().join("anna.jsonl");
+    let file = path.to_str().unwrap();
+    let line = [
+        "export",
+        "--purpose",
+        "unauthorised-use",
+        "--user",
+        "anna",
+        "--format",
+        "jsonl",
+        "--output",
+        file,
+    ];
+    let text = said(&line, &loaded);
+    assert!(
+        text.starts_with("Exported 2 rows for unauthorised-use"),
+        "{text}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+    let statement = fs::read_to_string(format!("{file}.statement.json")).unwrap();
+    let statement: serde_json::Value = serde_json::from_str(&statement).unwrap();
+    assert_eq!(
+        (&statement["rows"], &statement["purpose"]),
+        (&2.into(), &"unauthorised-use".into())
+    );
+    for name in ["anna.jsonl", "anna.jsonl.statement.json"] {
+        let mode = fs::metadata(directory.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{name}");
+    }
+    assert!(!directory.path().join("anna.jsonl.part").exists());
+}
+
+#[test]
+fn an_export_without_a_file_goes_to_the_output_but_not_as_parquet() {
+    let (_directory, loaded) = recorded();
+    let line = [
+        "export",
+        "--purpose",
+        "facts",
+        "--user",
+        "tom",
+        "--format",
+        "csv",
+    ];
+    let text = said(&line, &loaded);
+    assert_eq!(text.lines().count(), 2, "{text}");
+    let parquet = ["export", "--purpose", "facts", "--format", "parquet"];
+    let refused = records(&parquet).unwrap().run(&loaded, &mut Vec::new());
+    assert!(matches!(refused, Err(Failure::Arguments(_))));
+}
+
+#[test]
+fn lm_18_every_look_is_audited_with_purpose_query_and_count() {
+    let (directory, loaded) = recorded();
+    said(
+        &["search", "--purpose", "facts", "--user", "anna", "--json"],
+        &loaded,
+    );
+    let path = directory.path().join("all.csv");
+    said(
+        &[
+            "export",
+            "--purpose",
+            "standards",
+            "--output",
+            path.to_str().unwrap(),
+        ],
+        &loaded,
+    );
+    let audit = fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = audit
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let commands: Vec<&str> = lines
+        .iter()
+        .map(|line| line["command"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        commands,
+        ["records search", "records export", "records export done"]
+    );
+    assert_eq!(lines[0]["about"]["query"]["user"], "anna");
+    assert_eq!(lines[0]["about"]["purpose"], "facts");
+    assert!(lines[2]["about"]["rows"].as_u64().unwrap() >= 3);
+}
+
+#[test]
+fn lm_14_what_is_due_is_removed_and_nothing_else() {
+    let (_directory, mut loaded) = recorded();
+    assert_eq!(said(&["retain", "--dry-run"], &loaded), "Nothing is due.\n");
+    loaded.settings.records.retain = Duration::ZERO;
+    let text = said(&["retain"], &loaded);
+    assert!(
+        text.contains("Removed: ") || text.contains("Nothing is due."),
+        "{text}"
+    );
+}
+
+#[test]
+fn while_weir_runs_it_removes_what_is_due_itself() {
+    let (_directory, loaded) = loaded();
+    let settings = RecorderSettings::new(loaded.settings.records_directory());
+    let recorder = Recorder::start(settings).unwrap();
+    let refused = records(&["retain"])
+        .unwrap()
+        .run(&loaded, &mut Vec::new())
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("a Weir is running"),
+        "{refused}"
+    );
+    recorder.stop(Duration::from_secs(10)).unwrap();
+}

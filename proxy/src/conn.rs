@@ -1,0 +1,132 @@
+//! One client connection: what its requests share.
+
+use crate::body::Body;
+use crate::deadline::{Watch, WatchLimits};
+use crate::identify::Who;
+use crate::snapshot::Snapshot;
+use crate::stream::Interim;
+use crate::transfer::Transfer;
+use crate::worker::Worker;
+use bytes::Bytes;
+use http::HeaderValue;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use weir_config::LoginMode;
+use weir_host::Host;
+
+/// Where a connection came in.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) name: Arc<str>,
+    pub(crate) login: LoginMode,
+    /// Profile of people who are not signed in here; none: by network.
+    pub(crate) profile: Option<Arc<str>>,
+}
+
+/// The authority of a CONNECT whose tunnel carries plain HTTP: every request in it must be
+/// for this authority.
+#[derive(Clone, Debug)]
+pub(crate) struct Inner {
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    /// Who opened the tunnel, and so who asks inside it.
+    pub(crate) who: Rc<Who>,
+}
+
+/// What becomes of the socket once hyper has let go of it.
+pub(crate) enum Takeover {
+    /// A WebSocket whose origin has said 101.
+    Upgraded {
+        origin: TcpStream,
+        /// What the origin sent behind its 101.
+        early: Bytes,
+        transfer: Rc<Transfer>,
+    },
+    /// A CONNECT that was answered 200.
+    Tunnel(Box<crate::connect::Opened>),
+}
+
+/// What the requests of one client connection share.
+pub(crate) struct Conn {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) entrance: Rc<Entrance>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) watch: Rc<Watch>,
+    pub(crate) interim: Rc<Interim>,
+    pub(crate) inner: Option<Inner>,
+    pub(crate) takeover: RefCell<Option<Takeover>>,
+    /// The request at work is HTTP/1.1, so that its client understands interim responses.
+    pub(crate) speaks_1_1: Cell<bool>,
+    known: RefCell<Option<Known>>,
+}
+
+/// The last identification, good for the same credentials under the same snapshot.
+struct Known {
+    credentials: Option<HeaderValue>,
+    snapshot: Arc<Snapshot>,
+    who: Rc<Who>,
+}
+
+impl Conn {
+    /// A fresh connection.
+    pub(crate) fn new(
+        worker: &Rc<Worker>,
+        entrance: &Rc<Entrance>,
+        peer: SocketAddr,
+        inner: Option<Inner>,
+    ) -> Rc<Conn> {
+        let snapshot = worker.snapshot();
+        let deadlines = &snapshot.settings.deadlines;
+        let watch = worker.sweep.watch(WatchLimits {
+            idle: deadlines.client_idle,
+            head: deadlines.head,
+            body: deadlines.body_idle,
+            minimum_rate: snapshot.settings.bounds.minimum_rate,
+        });
+        Rc::new(Conn {
+            worker: Rc::clone(worker),
+            entrance: Rc::clone(entrance),
+            peer,
+            watch,
+            interim: Rc::default(),
+            inner,
+            takeover: RefCell::new(None),
+            speaks_1_1: Cell::new(false),
+            known: RefCell::new(None),
+        })
+    }
+
+    /// Who was identified last, if the credentials and the snapshot are the same.
+    pub(crate) fn known(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        credentials: Option<&HeaderValue>,
+    ) -> Option<Rc<Who>> {
+        let known = self.known.borrow();
+        let known = known.as_ref()?;
+        let same = Arc::ptr_eq(&known.snapshot, snapshot)
+            && known.credentials.as_ref() == credentials
+            && known.who.is_fresh(&snapshot.settings.login);
+        same.then(|| Rc::clone(&known.who))
+    }
+
+    /// Remembers who asks on this connection.
+    pub(crate) fn remember(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        credentials: Option<&HeaderValue>,
+        who: &Rc<Who>,
+    ) {
+        *self.known.borrow_mut() = Some(Known {
+            credentials: credentials.cloned(),
+            snapshot: Arc::clone(snapshot),
+            who: Rc::clone(who),
+        });
+    }
+}
+
+/// The response type of every service.
+pub(crate) type Response = http::Response<Body>;

@@ -1,0 +1,237 @@
+//! A client connection from its first bytes: CONNECT is read here and never reaches
+//! hyper; everything else is handed to hyper with the bytes put back.
+//!
+//! Decides which of the two it is, and ends connections that are silent, malformed or
+//! drained.
+
+use crate::conn::{Conn, Entrance, Inner, Takeover};
+use crate::connect;
+use crate::deadline::Phase;
+use crate::request;
+use crate::stream::ClientStream;
+use crate::task::Task;
+use crate::tunnel::{self, Ends};
+use crate::worker::Worker;
+use bytes::{Bytes, BytesMut};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use weir_monitoring::{End, Kind};
+
+const CONNECT: &[u8] = b"CONNECT ";
+/// Bytes of one read while peeking.
+const PEEK: usize = 4096;
+/// How long a closing connection is read so that its last answer is not reset away.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves one accepted connection to its end.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    entrance: Rc<Entrance>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let mut stream = stream;
+    let mut buffer = BytesMut::new();
+    let snapshot = worker.snapshot();
+    let mut patience = snapshot.settings.deadlines.head;
+    loop {
+        let bounds = &snapshot.settings.bounds;
+        let reading = peek(&mut stream, &mut buffer, bounds.head_bytes as usize);
+        let peeked = tokio::select! {
+            biased;
+            () = worker.shared.drain.cancelled() => return,
+            peeked = tokio::time::timeout(patience, reading) => peeked,
+        };
+        match peeked {
+            Err(_) | Ok(Peeked::Closed) => return,
+            Ok(Peeked::Other) => {
+                let conn = Conn::new(&worker, &entrance, peer, None);
+                return http(conn, stream, buffer.freeze()).await;
+            }
+            Ok(Peeked::Connect(length)) => {
+                let conn = Conn::new(&worker, &entrance, peer, None);
+                let head = buffer.split_to(length).freeze();
+                match connect::raw(&conn, &mut stream, &head).await {
+                    connect::Next::Again => patience = snapshot.settings.deadlines.client_idle,
+                    connect::Next::Close => return linger(stream).await,
+                    connect::Next::Opened(opened) => {
+                        return connect::run(conn, *opened, stream, buffer.freeze()).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Peeked {
+    /// The client went away.
+    Closed,
+    /// A whole CONNECT head, of so many bytes, or more bytes than a head may have.
+    Connect(usize),
+    /// Something else: hyper's.
+    Other,
+}
+
+/// Reads until it is clear what the connection begins with.
+async fn peek(stream: &mut TcpStream, buffer: &mut BytesMut, bound: usize) -> Peeked {
+    loop {
+        // Empty lines before a request line are allowed (RFC 9112 §2.2); hyper skips them
+        // too, but a CONNECT behind them must not be missed.
+        let blank = buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let _ = buffer.split_to(blank);
+        let known = buffer.len().min(CONNECT.len());
+        if buffer.get(..known) != CONNECT.get(..known) {
+            return Peeked::Other;
+        }
+        if known == CONNECT.len() {
+            if let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
+                return Peeked::Connect(end + 4);
+            }
+            if buffer.len() > bound {
+                return Peeked::Connect(buffer.len());
+            }
+        }
+        buffer.reserve(PEEK);
+        match stream.read_buf(buffer).await {
+            Ok(0) | Err(_) => return Peeked::Closed,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Reads and drops what a client still sends, for a moment, so that closing the socket
+/// does not reset the answer on its way (RFC 9112 §9.6).
+pub(crate) async fn linger(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut waste = [0; 1024];
+    let drain = async { while matches!(stream.read(&mut waste).await, Ok(n) if n > 0) {} };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+/// Serves HTTP on a socket, plain or inside a CONNECT to an HTTP port, to its end.
+pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
+    let snapshot = conn.worker.snapshot();
+    let io = ClientStream::new(
+        stream,
+        peeked,
+        Rc::clone(&conn.watch),
+        Rc::clone(&conn.interim),
+    );
+    let service = {
+        let conn = Rc::clone(&conn);
+        hyper::service::service_fn(move |request| {
+            let conn = Rc::clone(&conn);
+            // Boxed: hyper takes a connection apart again only where its future is Unpin.
+            Box::pin(async move { Ok::<_, Infallible>(request::handle(conn, request).await) })
+        })
+    };
+    let bounds = &snapshot.settings.bounds;
+    let mut serving = http1::Builder::new()
+        .max_headers(bounds.fields as usize)
+        .max_header_size(bounds.head_bytes as usize)
+        .serve_connection(TokioIo::new(io), service);
+    let shared = &conn.worker.shared;
+    let mut draining = false;
+    let done = loop {
+        tokio::select! {
+            biased;
+            done = poll_fn(|cx| serving.poll_without_shutdown(cx)) => break Some(done),
+            () = conn.watch.expired() => break None,
+            () = shared.cut.cancelled() => break None,
+            () = shared.drain.cancelled(), if !draining => {
+                draining = true;
+                Pin::new(&mut serving).graceful_shutdown();
+                if conn.watch.phase() == Phase::Idle {
+                    break None;
+                }
+            }
+        }
+    };
+    match done {
+        Some(Ok(())) => {
+            let parts = serving.into_parts();
+            let (stream, peeked) = parts.io.into_inner().into_parts();
+            drop(parts.service);
+            after(conn, stream, join(parts.read_buf, peeked)).await;
+        }
+        Some(Err(error)) => {
+            record_malformed(&conn, &error);
+            // hyper has written its answer; it must arrive before the socket is reset.
+            let (stream, _) = serving.into_parts().io.into_inner().into_parts();
+            linger(stream).await;
+        }
+        None => {}
+    }
+}
+
+/// What follows when hyper is done with the connection.
+async fn after(conn: Rc<Conn>, stream: TcpStream, early: Bytes) {
+    let takeover = conn.takeover.take();
+    match takeover {
+        None => linger(stream).await,
+        Some(Takeover::Tunnel(opened)) => connect::run(conn, *opened, stream, early).await,
+        Some(Takeover::Upgraded {
+            origin,
+            early: down,
+            transfer,
+        }) => {
+            transfer.task().becomes_tunnel();
+            let ends = Ends {
+                client: stream,
+                origin,
+                up: early,
+                down,
+            };
+            let idle = conn.worker.snapshot().settings.deadlines.tunnel_idle;
+            tunnel::relay(ends, &transfer, idle).await;
+        }
+    }
+}
+
+fn join(first: Bytes, second: Bytes) -> Bytes {
+    if second.is_empty() {
+        return first;
+    }
+    let mut both = BytesMut::with_capacity(first.len() + second.len());
+    both.extend_from_slice(&first);
+    both.extend_from_slice(&second);
+    both.freeze()
+}
+
+/// A request that hyper could not parse leaves a row too (threats §6).
+fn record_malformed(conn: &Rc<Conn>, error: &hyper::Error) {
+    if !error.is_parse() {
+        return;
+    }
+    let task = Task::begin(&conn.worker, Kind::Refusal);
+    task.note(|record| {
+        record.client = Some(conn.peer.ip());
+        record.client_port = conn.peer.port();
+        record.listener = Some(conn.entrance.name.clone());
+        record.status = 400;
+        record.error = Some("http_request_error");
+        record.inspected = true;
+    });
+    task.ended(End::Refused);
+}
+
+/// Serves the HTTP inside a tunnel.
+pub(crate) async fn inside(conn: &Rc<Conn>, inner: Inner, stream: TcpStream, early: Bytes) {
+    let conn = Conn::new(&conn.worker, &conn.entrance, conn.peer, Some(inner));
+    Box::pin(http(conn, stream, early)).await;
+}
+
+/// Writes an answer on a socket that hyper has not seen, within the head deadline.
+pub(crate) async fn write(stream: &mut TcpStream, bytes: &[u8], patience: Duration) -> bool {
+    matches!(
+        tokio::time::timeout(patience, stream.write_all(bytes)).await,
+        Ok(Ok(()))
+    )
+}

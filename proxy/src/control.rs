@@ -1,0 +1,154 @@
+//! What the console is told of the running proxy.
+//!
+//! Decides which state of a part is well, worth a look, or failing.
+
+use crate::reload;
+use crate::shared::Shared;
+use std::sync::Arc;
+use std::time::Instant;
+use weir_config::{LoginMode, UnknownNetwork};
+use weir_console::{Check, Control, Health, Notice, Recorded, State};
+use weir_monitoring::Grade;
+
+/// The proxy as the console sees it.
+pub(crate) struct Console {
+    shared: Arc<Shared>,
+    reloads: Arc<reload::State>,
+    started: Instant,
+}
+
+impl Console {
+    /// Begins the uptime.
+    pub(crate) fn new(shared: Arc<Shared>, reloads: Arc<reload::State>) -> Console {
+        Console {
+            shared,
+            reloads,
+            started: Instant::now(),
+        }
+    }
+
+    fn records(&self) -> Check {
+        let health = self.shared.record_health();
+        let refuses = self.shared.snapshot.load().refuses_unrecorded;
+        let (state, detail) = if !health.writable {
+            let error = health.last_error.as_deref().unwrap_or("unknown");
+            let then = if refuses { "the web is paused" } else { "filtering goes on unrecorded" };
+            let dropped = health.dropped;
+            (
+                State::Failing,
+                format!("records cannot be written ({error}); {then}; {dropped} lost so far"),
+            )
+        } else if health.dropped > 0 {
+            let dropped = health.dropped;
+            (
+                State::Warning,
+                format!("records are written; {dropped} were lost since the start, see the gap rows"),
+            )
+        } else {
+            (State::Ok, "records are written".to_owned())
+        };
+        Check {
+            name: "records",
+            state,
+            detail,
+        }
+    }
+
+    fn configuration(&self) -> Check {
+        let (state, detail) = match self.reloads.fault() {
+            Some(fault) => (State::Warning, fault),
+            None => (State::Ok, "as last read".to_owned()),
+        };
+        Check {
+            name: "configuration",
+            state,
+            detail,
+        }
+    }
+
+    fn lists(&self) -> Check {
+        let snapshot = self.shared.snapshot.load();
+        let counts = snapshot.index.counts();
+        let state = if counts.domains == 0 { State::Warning } else { State::Ok };
+        Check {
+            name: "lists",
+            state,
+            detail: format!(
+                "{} names in {} categories, version {}",
+                counts.domains, counts.categories, snapshot.lists_version
+            ),
+        }
+    }
+
+    /// AF-02: lists that come by membership only are not part of this form, and that is said.
+    fn mandatory(&self) -> Check {
+        Check {
+            name: "mandatory-lists",
+            state: State::Ok,
+            detail: "not protected: no IWF or CTIRU list is installed".to_owned(),
+        }
+    }
+}
+
+impl Control for Console {
+    fn health(&self) -> Health {
+        Health {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            checks: vec![
+                self.records(),
+                self.configuration(),
+                self.lists(),
+                self.mandatory(),
+            ],
+        }
+    }
+
+    fn metrics(&self) -> String {
+        self.shared.metrics.text()
+    }
+
+    fn notice(&self) -> Notice {
+        let snapshot = self.shared.snapshot.load();
+        let settings = &snapshot.settings;
+        let fields = |grade: Grade| {
+            weir_monitoring::columns()
+                .iter()
+                .filter(|column| column.grade == grade)
+                .map(|column| Recorded {
+                    field: column.name.to_owned(),
+                    meaning: column.doc.to_owned(),
+                })
+                .collect()
+        };
+        let mut identification = Vec::new();
+        if settings.listeners.iter().any(|listener| listener.login != LoginMode::Off) {
+            identification.push("by your school name and password".to_owned());
+        }
+        if !settings.devices.is_empty() {
+            identification.push("by the machine you use, where it cannot sign in".to_owned());
+        }
+        identification.push(match settings.unknown_network {
+            UnknownNetwork::Strictest => "otherwise by network address, as a guest".to_owned(),
+            UnknownNetwork::Refuse => "otherwise by network address; unknown networks are refused".to_owned(),
+        });
+        let mut purposes: Vec<String> = snapshot
+            .policy_file
+            .rules
+            .iter()
+            .map(|rule| rule.purpose.as_str().replace('-', " "))
+            .collect();
+        purposes.sort();
+        purposes.dedup();
+        Notice {
+            school: settings.school.clone(),
+            contact: settings.review_contact.clone().unwrap_or_default(),
+            always: fields(Grade::Event),
+            when_blocked: fields(Grade::Content),
+            purposes,
+            identification,
+            retention: settings.records.retain,
+            version: snapshot.policy_version.to_string(),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Who asks: by password, by device, by network, or as a guest (AF-07, LM-05, AF-06).
+//!
+//! Decides how a person is identified and which profile holds for them. Whether a password
+//! is right is `login`'s; what a profile may do is the policy's.
+
+use crate::conn::Conn;
+use crate::decision;
+use crate::login::Outcome;
+use crate::reply::Answer;
+use crate::snapshot::Snapshot;
+use crate::task::Task;
+use crate::users::User;
+use http::header::{self, HeaderMap};
+use http::StatusCode;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use weir_config::{Device, LoginMode, RegisteredNetwork, UnknownNetwork};
+use weir_monitoring::{Identity, Kind};
+use weir_policy::{Seen, Subject};
+
+/// A person, device or address, as far as it is known.
+#[derive(Debug)]
+pub(crate) struct Who {
+    pub(crate) subject: Subject,
+    pub(crate) identity: Identity,
+    /// When the password was verified.
+    verified: Option<Instant>,
+    /// Whose share of the line and whose allowance this is.
+    pub(crate) key: Arc<str>,
+    /// Groups, comma-joined, for the record.
+    pub(crate) groups: Option<Arc<str>>,
+    pub(crate) profile: Arc<str>,
+}
+
+impl Who {
+    /// Seconds since the password was verified (LM-35).
+    pub(crate) fn age(&self) -> Option<u32> {
+        self.verified
+            .map(|then| u32::try_from(then.elapsed().as_secs()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the password need not be looked at again yet.
+    pub(crate) fn is_fresh(&self, login: &weir_config::Login) -> bool {
+        self.verified.is_none_or(|then| then.elapsed() < login.cache_lifetime)
+    }
+}
+
+/// A client of no registered network, where those are refused (LM-05).
+#[derive(Debug)]
+pub(crate) struct Unregistered;
+
+/// Works out who a client is from what is known of it. Pure; also `weir explain` asks here.
+///
+/// # Errors
+/// [`Unregistered`] where the configuration refuses unknown networks.
+pub(crate) fn who(
+    snapshot: &Snapshot,
+    user: Option<(&User, Option<Duration>)>,
+    address: IpAddr,
+    guest_profile: Option<&Arc<str>>,
+) -> Result<Who, Unregistered> {
+    let settings = &snapshot.settings;
+    let device = find_device(&settings.devices, address);
+    let network = find_network(&settings.networks, address);
+    if device.is_none() && network.is_none() && settings.unknown_network == UnknownNetwork::Refuse {
+        return Err(Unregistered);
+    }
+    let subject = snapshot.policy.subject(&Seen {
+        person: user.map(|(user, _)| (&user.name, user.groups.as_slice())),
+        device,
+        network,
+        listener_profile: guest_profile,
+    });
+    let identity = match (user, device, network) {
+        (Some(_), _, _) => Identity::Password,
+        (None, Some(_), _) => Identity::Device,
+        (None, None, Some(network)) if network.profile.is_some() => Identity::Network,
+        _ => Identity::Guest,
+    };
+    let key: Arc<str> = match (&subject.user, device) {
+        (Some(name), _) => format!("user:{name}").into(),
+        (None, Some(device)) => format!("device:{}", device.name).into(),
+        (None, None) => format!("address:{address}").into(),
+    };
+    let groups = subject.group_names();
+    Ok(Who {
+        identity,
+        verified: user.and_then(|(_, age)| Instant::now().checked_sub(age?)),
+        key,
+        groups: (!groups.is_empty()).then(|| groups.join(",").into()),
+        profile: Arc::clone(snapshot.policy.profile_name(subject.profile)),
+        subject,
+    })
+}
+
+/// The narrowest match wins, so that one machine can be taken out of a range.
+fn find_device(devices: &[Device], address: IpAddr) -> Option<&Device> {
+    devices
+        .iter()
+        .flat_map(|device| device.addresses.iter().map(move |range| (range, device)))
+        .filter(|(range, _)| range.contains(address))
+        .max_by_key(|(range, _)| range.prefix())
+        .map(|(_, device)| device)
+}
+
+fn find_network(networks: &[RegisteredNetwork], address: IpAddr) -> Option<&RegisteredNetwork> {
+    networks
+        .iter()
+        .flat_map(|network| network.addresses.iter().map(move |range| (range, network)))
+        .filter(|(range, _)| range.contains(address))
+        .max_by_key(|(range, _)| range.prefix())
+        .map(|(_, network)| network)
+}
+
+/// Identifies the sender of a request and notes it in the record.
+pub(crate) async fn identify(
+    conn: &Rc<Conn>,
+    snapshot: &Arc<Snapshot>,
+    task: &Rc<Task>,
+    fields: &HeaderMap,
+) -> Result<Rc<Who>, Answer> {
+    let credentials = match conn.entrance.login {
+        LoginMode::Off => None,
+        LoginMode::Optional | LoginMode::Required => fields.get(header::PROXY_AUTHORIZATION),
+    };
+    if let Some(who) = conn.known(snapshot, credentials) {
+        decision::note_who(task, &who);
+        return Ok(who);
+    }
+    let verified = match credentials {
+        Some(header) => Some(verify(conn, snapshot, task, header.as_bytes()).await?),
+        None => None,
+    };
+    let address = conn.peer.ip();
+    let user = verified.as_ref().map(|(user, age)| (&**user, Some(*age)));
+    let who = who(snapshot, user, address, conn.entrance.profile.as_ref())
+        .map_err(|Unregistered| unregistered())?;
+    // A machine that cannot log in is known by its address.
+    if conn.entrance.login == LoginMode::Required && who.identity != Identity::Password {
+        if who.identity != Identity::Device {
+            return Err(Answer::sign_in("Sign in with your school name and password."));
+        }
+    }
+    let who = Rc::new(who);
+    decision::note_who(task, &who);
+    conn.remember(snapshot, credentials, &who);
+    Ok(who)
+}
+
+async fn verify(
+    conn: &Rc<Conn>,
+    snapshot: &Arc<Snapshot>,
+    task: &Rc<Task>,
+    header: &[u8],
+) -> Result<(Arc<User>, Duration), Answer> {
+    let shared = &conn.worker.shared;
+    if let Some(known) = shared.verifier.cached(&snapshot.users, header) {
+        return Ok(known);
+    }
+    let outcome = shared
+        .verifier
+        .verify(&snapshot.users, header, conn.peer.ip())
+        .await;
+    let (label, answer, claimed) = match outcome {
+        Outcome::Known { user, age } => {
+            shared.metrics.sign_in("known");
+            return Ok((user, age));
+        }
+        Outcome::Wrong { claimed } => (
+            "wrong",
+            Answer::sign_in("The name or the password is wrong."),
+            claimed,
+        ),
+        Outcome::Throttled { retry_after } => ("throttled", throttled(retry_after), None),
+        Outcome::Malformed => (
+            "malformed",
+            Answer::sign_in("The sign-in could not be read."),
+            None,
+        ),
+        Outcome::Busy => ("busy", busy(), None),
+    };
+    shared.metrics.sign_in(label);
+    task.note(|record| {
+        record.kind = Kind::SignInFailure;
+        // The name is what somebody typed, not who they are.
+        record.note = Some(match claimed {
+            Some(claimed) => format!("{label}, as {claimed:?}").into(),
+            None => label.into(),
+        });
+    });
+    Err(answer)
+}
+
+fn throttled(retry_after: Duration) -> Answer {
+    let mut answer = Answer::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        Some("http_request_denied"),
+        "Too many wrong passwords",
+        "Too many wrong passwords came from this machine. Wait a little and try again.",
+    );
+    answer.retry_after = Some(retry_after.as_secs().max(1));
+    answer
+}
+
+fn busy() -> Answer {
+    let mut answer = Answer::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        Some("proxy_internal_error"),
+        "Sign-in is busy",
+        "Too many people are signing in at this moment. Try again in a few seconds.",
+    );
+    answer.retry_after = Some(2);
+    answer
+}
+
+fn unregistered() -> Answer {
+    Answer::new(
+        StatusCode::FORBIDDEN,
+        Some("http_request_denied"),
+        "This network is not registered",
+        "The filter serves only the networks and machines of this school.",
+    )
+}

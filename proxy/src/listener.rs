@@ -1,0 +1,114 @@
+//! Accepting client connections on one worker thread.
+//!
+//! Decides whether a connection is taken: a permit comes before the accept, a seat for its
+//! address right after it (threats §5).
+
+use crate::conn::Entrance;
+use crate::connection;
+use crate::worker::Worker;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long to wait when the process is full or the system out of descriptors.
+const BACK_OFF: Duration = Duration::from_millis(50);
+/// Connections that may wait in the kernel.
+const BACKLOG: i32 = 4096;
+
+/// Opens a listening socket that threads may share by `SO_REUSEPORT`.
+///
+/// # Errors
+/// What the system says, e.g. that the address is in use.
+#[expect(clippy::disallowed_methods, reason = "the one place that listens")]
+pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether somebody listens there already: `SO_REUSEPORT` would let two processes share a
+/// port, and half of the school would meet the other one's policy.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn is_free(address: SocketAddr) -> io::Result<()> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())
+}
+
+/// Accepts until the process drains.
+pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, entrance: Rc<Entrance>) {
+    let shared = std::sync::Arc::clone(&worker.shared);
+    loop {
+        let most = worker.snapshot().settings.bounds.connections as usize;
+        if !shared.has_room(most) {
+            tokio::select! {
+                () = shared.drain.cancelled() => return,
+                () = tokio::time::sleep(BACK_OFF) => continue,
+            }
+        }
+        let accepted = tokio::select! {
+            biased;
+            () = shared.drain.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => take(&worker, &entrance, stream, peer),
+            Err(error) => {
+                // EMFILE and its like last: spinning on them would take the processor too.
+                tracing::warn!(%error, listener = %entrance.name, "cannot accept");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+fn take(worker: &Rc<Worker>, entrance: &Rc<Entrance>, stream: TcpStream, peer: SocketAddr) {
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let most = worker.snapshot().settings.bounds.connections_per_address as usize;
+    let Some(seat) = worker.shared.seat(peer.ip(), most) else {
+        return;
+    };
+    let _ = stream.set_nodelay(true);
+    let open = Open::new(worker);
+    let serving = connection::serve(Rc::clone(worker), Rc::clone(entrance), stream, peer);
+    tokio::task::spawn_local(async move {
+        let _open = open;
+        let _seat = seat;
+        serving.await;
+    });
+}
+
+/// Counts a connection as open on its thread, and a panic that ended it.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn new(worker: &Rc<Worker>) -> Open {
+        worker.open.set(worker.open.get() + 1);
+        Open(Rc::clone(worker))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+        if std::thread::panicking() {
+            self.0.shared.metrics.panics.inc();
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Weir: a web-filtering forward proxy for schools. The binary; `cli` reads the command
+//! line, `run` serves.
+
+mod allowance;
+mod body;
+mod cli;
+mod clock;
+mod conn;
+mod connect;
+mod connection;
+mod control;
+mod deadline;
+mod decision;
+mod dial;
+mod forward;
+mod hello;
+mod hop_by_hop;
+mod identify;
+mod interim;
+mod listener;
+mod login;
+mod metrics;
+mod pages;
+mod pool;
+mod reload;
+mod reply;
+mod request;
+mod resolve;
+mod run;
+mod shared;
+mod snapshot;
+mod stream;
+mod task;
+mod tls;
+mod transfer;
+mod tunnel;
+mod upgrade;
+mod users;
+mod warn;
+mod watch;
+mod worker;
+
+/// Everything allocates a little; mimalloc does it at half the cost of the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

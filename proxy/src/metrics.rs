@@ -1,0 +1,139 @@
+//! All metrics Weir exposes, by name. Labels come from closed sets, never from a host or
+//! a person (LM-10).
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicI64;
+use weir_monitoring::{Kind, Record, Verdict};
+
+/// One label: what happened.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// The process's counters and gauges. Counting is one atomic addition.
+pub(crate) struct Metrics {
+    registry: Registry,
+    /// Client connections open now.
+    pub(crate) connections: Gauge,
+    /// Client connections accepted.
+    pub(crate) accepted: Counter,
+    /// Client connections turned away at a bound.
+    pub(crate) shed: Counter,
+    /// Tasks that panicked (each costs one connection).
+    pub(crate) panics: Counter,
+    allowed: Counter,
+    blocked: Counter,
+    warned: Counter,
+    undecided: Counter,
+    tunnels: Counter,
+    errors: Family<Outcome, Counter>,
+    up: Counter,
+    down: Counter,
+    uninspected: Counter,
+    sign_ins: Family<Outcome, Counter>,
+    reloads: Family<Outcome, Counter>,
+    /// Names in the lists in force.
+    pub(crate) names: Gauge,
+    /// 1 while records can be written.
+    pub(crate) records_writable: Gauge,
+    /// Records lost since the start because they could not be written.
+    pub(crate) records_dropped: Gauge<i64, AtomicI64>,
+    /// Records written since the start.
+    pub(crate) records_written: Gauge<i64, AtomicI64>,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub(crate) fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("weir");
+        let decisions = Family::<Outcome, Counter>::default();
+        let counter = |family: &Family<Outcome, Counter>, outcome| {
+            family.get_or_create(&Outcome { outcome }).clone()
+        };
+        let bytes = Family::<Outcome, Counter>::default();
+        let metrics = Metrics {
+            connections: Gauge::default(),
+            accepted: Counter::default(),
+            shed: Counter::default(),
+            panics: Counter::default(),
+            allowed: counter(&decisions, "allow"),
+            blocked: counter(&decisions, "block"),
+            warned: counter(&decisions, "warn"),
+            undecided: counter(&decisions, "none"),
+            tunnels: Counter::default(),
+            errors: Family::default(),
+            up: counter(&bytes, "up"),
+            down: counter(&bytes, "down"),
+            uninspected: Counter::default(),
+            sign_ins: Family::default(),
+            reloads: Family::default(),
+            names: Gauge::default(),
+            records_writable: Gauge::default(),
+            records_dropped: Gauge::default(),
+            records_written: Gauge::default(),
+            registry: Registry::default(),
+        };
+        let m = &metrics;
+        registry.register("connections_open", "Client connections open now", m.connections.clone());
+        registry.register("connections_accepted", "Client connections accepted", m.accepted.clone());
+        registry.register("connections_shed", "Client connections turned away at a bound", m.shed.clone());
+        registry.register("panics", "Tasks ended by a fault of Weir's own", m.panics.clone());
+        registry.register("decisions", "Requests and tunnels ended, by verdict", decisions);
+        registry.register("tunnels", "Tunnels ended", m.tunnels.clone());
+        registry.register("errors", "Failures, by RFC 9209 error type", m.errors.clone());
+        registry.register_with_unit("payload", "Payload moved, by direction", Unit::Bytes, bytes);
+        registry.register_with_unit("uninspected", "Payload of tunnels that could not be inspected", Unit::Bytes, m.uninspected.clone());
+        registry.register("sign_ins", "Password checks, by outcome", m.sign_ins.clone());
+        registry.register("reloads", "Reloads of configuration, policy, users or lists, by outcome", m.reloads.clone());
+        registry.register("list_names", "Names in the lists in force", m.names.clone());
+        registry.register("records_writable", "1 while records can be written", m.records_writable.clone());
+        registry.register("records_dropped", "Records lost because they could not be written", m.records_dropped.clone());
+        registry.register("records_written", "Records written since the start", m.records_written.clone());
+        Metrics { registry, ..metrics }
+    }
+
+    /// Counts a finished request or tunnel.
+    pub(crate) fn task_ended(&self, record: &Record) {
+        match record.verdict {
+            Verdict::Allow => self.allowed.inc(),
+            Verdict::Block => self.blocked.inc(),
+            Verdict::Warn => self.warned.inc(),
+            Verdict::None => self.undecided.inc(),
+        };
+        if record.kind == Kind::TunnelClose {
+            self.tunnels.inc();
+        }
+        if let Some(error) = record.error {
+            self.errors.get_or_create(&Outcome { outcome: error }).inc();
+        }
+        self.up.inc_by(record.bytes_up);
+        self.down.inc_by(record.bytes_down);
+        if !record.inspected {
+            self.uninspected.inc_by(record.bytes_up + record.bytes_down);
+        }
+    }
+
+    /// Counts a password check.
+    pub(crate) fn sign_in(&self, outcome: &'static str) {
+        self.sign_ins.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts a reload.
+    pub(crate) fn reloaded(&self, outcome: &'static str) {
+        self.reloads.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// The OpenMetrics text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,147 @@
+//! What all threads of the process share. Everything here is lock-free or locked for
+//! moments, never across an await.
+
+use crate::allowance::Allowance;
+use crate::login::Verifier;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use crate::warn::Acknowledgements;
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use http::HeaderValue;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio_util::sync::CancellationToken;
+use weir_bandwidth::Shaper;
+use weir_monitoring::{EventIds, Lane, Recorder, RecorderHealth, StopError};
+
+/// The process.
+pub(crate) struct Shared {
+    /// Settings, policy, lists and users in force.
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) shaper: Arc<Shaper>,
+    pub(crate) allowance: Allowance,
+    recorder: Mutex<Option<Recorder>>,
+    pub(crate) verifier: Verifier,
+    pub(crate) metrics: Metrics,
+    pub(crate) events: EventIds,
+    pub(crate) warnings: Acknowledgements,
+    /// `Via` on forwarded messages: a name of this process alone, by which it knows a loop.
+    pub(crate) via: HeaderValue,
+    /// Set when the process begins to drain: nothing new is accepted.
+    pub(crate) drain: CancellationToken,
+    /// Set when the drain's time is over: tunnels are cut.
+    pub(crate) cut: CancellationToken,
+    connections: AtomicUsize,
+    per_address: DashMap<IpAddr, usize>,
+}
+
+/// One accepted connection's place in the counts; given back on drop.
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    address: IpAddr,
+}
+
+/// What is put together at the start.
+pub(crate) struct Parts {
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) shaper: Arc<Shaper>,
+    pub(crate) allowance: Allowance,
+    pub(crate) recorder: Recorder,
+    pub(crate) verifier: Verifier,
+    pub(crate) warnings: Acknowledgements,
+    pub(crate) via: HeaderValue,
+}
+
+impl Shared {
+    /// A process that has accepted nothing yet.
+    pub(crate) fn new(parts: Parts) -> Arc<Shared> {
+        Arc::new(Shared {
+            snapshot: parts.snapshot,
+            shaper: parts.shaper,
+            allowance: parts.allowance,
+            recorder: Mutex::new(Some(parts.recorder)),
+            verifier: parts.verifier,
+            metrics: Metrics::new(),
+            events: EventIds::new(),
+            warnings: parts.warnings,
+            via: parts.via,
+            drain: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            connections: AtomicUsize::new(0),
+            per_address: DashMap::new(),
+        })
+    }
+
+    /// A way to the recorder for one thread.
+    ///
+    /// # Panics
+    /// After [`Shared::stop_recording`], which comes last.
+    pub(crate) fn lane(&self) -> Lane {
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        recorder
+            .as_ref()
+            .expect("invariant: lanes are taken before the recorder stops")
+            .lane()
+    }
+
+    /// How the recorder is; unwell by default once it has stopped.
+    pub(crate) fn record_health(&self) -> RecorderHealth {
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        recorder.as_ref().map(Recorder::health).unwrap_or_default()
+    }
+
+    /// Writes everything and ends recording.
+    ///
+    /// # Errors
+    /// What could not be written or sealed in time; the next start goes on with it.
+    pub(crate) fn stop_recording(&self, deadline: Duration) -> Result<(), StopError> {
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        recorder.map_or(Ok(()), |recorder| recorder.stop(deadline))
+    }
+
+    /// Whether another connection may be accepted at all.
+    pub(crate) fn has_room(&self, most: usize) -> bool {
+        self.connections.load(Ordering::Relaxed) < most
+    }
+
+    /// A place for a connection from `address`, unless it has `most` already.
+    pub(crate) fn seat(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Seat> {
+        {
+            let mut count = self.per_address.entry(address).or_insert(0);
+            if *count >= most {
+                self.metrics.shed.inc();
+                return None;
+            }
+            *count += 1;
+        }
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.inc();
+        self.metrics.accepted.inc();
+        Some(Seat {
+            shared: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.metrics.connections.dec();
+        let empty = match self.shared.per_address.get_mut(&self.address) {
+            Some(mut count) => {
+                *count = count.saturating_sub(1);
+                *count == 0
+            }
+            None => false,
+        };
+        if empty {
+            self.shared
+                .per_address
+                .remove_if(&self.address, |_, count| *count == 0);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! One request or tunnel from its first byte to its record.
+//!
+//! Decides when a record is written: when the task ends, however it ends (a vanished
+//! client drops the task, and the drop writes the row), and as an opening row when it
+//! still runs after the configured time. What a record holds is `weir-monitoring`'s.
+
+use crate::worker::Worker;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+use weir_monitoring::{End, Kind, Record};
+
+/// A request or tunnel at work. Its record is written once, when the last owner lets go.
+pub(crate) struct Task {
+    worker: Rc<Worker>,
+    record: RefCell<Record>,
+    started: Instant,
+    slot: Cell<usize>,
+    opened: Cell<bool>,
+    end: Cell<Option<End>>,
+    up: Cell<u64>,
+    down: Cell<u64>,
+}
+
+impl Task {
+    /// Begins a task with a new event id.
+    pub(crate) fn begin(worker: &Rc<Worker>, kind: Kind) -> Rc<Task> {
+        let record = Record::new(kind, worker.shared.events.next(), crate::clock::wall_micros());
+        let task = Rc::new(Task {
+            worker: Rc::clone(worker),
+            record: RefCell::new(record),
+            started: Instant::now(),
+            slot: Cell::new(usize::MAX),
+            opened: Cell::new(false),
+            end: Cell::new(None),
+            up: Cell::new(0),
+            down: Cell::new(0),
+        });
+        let slot = worker.tasks.borrow_mut().insert(Rc::downgrade(&task));
+        task.slot.set(slot);
+        task
+    }
+
+    /// The worker this task runs on.
+    pub(crate) fn worker(&self) -> &Rc<Worker> {
+        &self.worker
+    }
+
+    /// The event id as pages and fields show it.
+    pub(crate) fn event(&self) -> String {
+        self.record.borrow().event.to_string()
+    }
+
+    /// Changes the record. `change` must not touch the task.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Record)) {
+        change(&mut self.record.borrow_mut());
+    }
+
+    /// Says how the task ended. The first to know is right: what follows an end is its echo.
+    pub(crate) fn ended(&self, end: End) {
+        if self.end.get().is_none() {
+            self.end.set(Some(end));
+        }
+    }
+
+    /// Counts payload bytes towards the origin and returns the total.
+    pub(crate) fn moved_up(&self, bytes: u64) -> u64 {
+        let total = self.up.get() + bytes;
+        self.up.set(total);
+        total
+    }
+
+    /// Counts payload bytes towards the client and returns the total.
+    pub(crate) fn moved_down(&self, bytes: u64) -> u64 {
+        let total = self.down.get() + bytes;
+        self.down.set(total);
+        total
+    }
+
+    /// Turns the task into a tunnel: writes the opening row now, the closing one at the end.
+    pub(crate) fn becomes_tunnel(&self) {
+        self.note(|record| record.kind = Kind::TunnelClose);
+        self.write_opening(Kind::TunnelOpen);
+    }
+
+    /// Writes the opening row of a request that has run for the configured time.
+    pub(crate) fn still_running(&self, longer_than: std::time::Duration, now: Instant) {
+        let due = !self.opened.get() && now.duration_since(self.started) >= longer_than;
+        if due && self.record.borrow().kind == Kind::Request {
+            self.write_opening(Kind::RequestOpen);
+        }
+    }
+
+    fn write_opening(&self, kind: Kind) {
+        if self.opened.replace(true) {
+            return;
+        }
+        let mut row = self.record.borrow().clone();
+        row.kind = kind;
+        row.end = End::Open;
+        row.bytes_up = self.up.get();
+        row.bytes_down = self.down.get();
+        self.worker.record(row);
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let slot = self.slot.get();
+        if slot != usize::MAX {
+            self.worker.tasks.borrow_mut().try_remove(slot);
+        }
+        let blank = Record::new(Kind::Request, self.record.get_mut().event, 0);
+        let mut row = std::mem::replace(self.record.get_mut(), blank);
+        row.duration = self.started.elapsed().as_micros() as u64;
+        row.bytes_up = self.up.get();
+        row.bytes_down = self.down.get();
+        // Nobody said how it ended: the client's connection was dropped under it.
+        row.end = self.end.get().unwrap_or(End::ClientGone);
+        self.worker.shared.metrics.task_ended(&row);
+        self.worker.record(row);
+    }
+}

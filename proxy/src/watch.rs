@@ -1,0 +1,97 @@
+//! Notices changed list and user files by itself, keeps the daily allowances, and turns
+//! the day. Runs once a half second on the control thread.
+//!
+//! Decides when a change is worth a reload; `reload` does it.
+
+use crate::reload::{self, Changed};
+use crate::shared::Shared;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use weir_config::Settings;
+
+/// How often files are looked at: an edit is live within a second.
+const EVERY: Duration = Duration::from_millis(500);
+/// The allowances are written every so many looks.
+const SAVE_EVERY: u32 = 4;
+/// Directories below a list directory that are looked into.
+const DEPTH: usize = 4;
+
+/// What a file looked like.
+type Seen = BTreeMap<PathBuf, (SystemTime, u64)>;
+
+/// Watches until the process ends.
+pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
+    let settings = shared.snapshot.load().settings.clone();
+    let (mut lists, mut users) = look(settings).await;
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut round = 0u32;
+    loop {
+        ticks.tick().await;
+        round = round.wrapping_add(1);
+        keep(&shared, round);
+        let settings = shared.snapshot.load().settings.clone();
+        let (lists_now, users_now) = look(settings).await;
+        let changed = Changed {
+            lists: lists_now != lists,
+            users: users_now != users,
+        };
+        (lists, users) = (lists_now, users_now);
+        if changed.lists || changed.users {
+            reload::files(&shared, &state, changed).await;
+        }
+    }
+}
+
+fn keep(shared: &Arc<Shared>, round: u32) {
+    let health = shared.record_health();
+    shared.metrics.records_writable.set(i64::from(health.writable));
+    shared.metrics.records_dropped.set(i64::try_from(health.dropped).unwrap_or(i64::MAX));
+    shared.metrics.records_written.set(i64::try_from(health.written).unwrap_or(i64::MAX));
+    let today = shared.snapshot.load().policy.day(Timestamp::now());
+    shared.allowance.roll(today);
+    if round.is_multiple_of(SAVE_EVERY) {
+        if let Err(error) = shared.allowance.save() {
+            tracing::warn!(%error, "the daily allowances could not be kept");
+        }
+    }
+}
+
+/// Looks at all files, off the control thread: a slow disk holds nothing up.
+async fn look(settings: Settings) -> (Seen, Seen) {
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut lists = Seen::new();
+        for directory in &settings.lists.directories {
+            add(directory, DEPTH, &mut lists);
+        }
+        add(&weir_config::lists::imported(&settings), DEPTH, &mut lists);
+        let mut users = Seen::new();
+        add(&settings.users_file(), 0, &mut users);
+        (lists, users)
+    });
+    looked.await.unwrap_or_default()
+}
+
+fn add(path: &Path, depth: usize, seen: &mut Seen) {
+    let Ok(about) = std::fs::metadata(path) else {
+        return;
+    };
+    if !about.is_dir() {
+        let modified = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        seen.insert(path.to_owned(), (modified, about.len()));
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        // Editors' and imports' work in progress.
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if depth > 0 && !hidden {
+            add(&entry.path(), depth - 1, seen);
+        }
+    }
+}
