@@ -83,6 +83,7 @@ pub(crate) struct RelayBody {
     gate: Option<Rc<Gate>>,
     done: Option<Box<dyn FnOnce()>>,
     finished: bool,
+    waited: bool,
 }
 
 impl std::fmt::Debug for RelayBody {
@@ -111,6 +112,7 @@ impl RelayBody {
             gate,
             done,
             finished: false,
+            waited: false,
         }
     }
 
@@ -138,12 +140,18 @@ impl RelayBody {
         if matches!(self.direction, Direction::Down) {
             self.watch.renew();
         }
-        let granted = match ready!(self.transfer.poll_take(self.direction, self.pending.len(), cx)) {
-            Ok(granted) => granted.min(self.pending.len()),
-            Err(end) => return Poll::Ready(Some(Err(self.cut(end)))),
+        let granted = match self.transfer.poll_take(self.direction, self.pending.len(), cx) {
+            Poll::Pending => {
+                self.waited = true;
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(granted)) => granted.min(self.pending.len()),
+            Poll::Ready(Err(end)) => return Poll::Ready(Some(Err(self.cut(end)))),
         };
-        // Waiting for one's share is not the client's silence.
-        self.watch.renew();
+        if std::mem::take(&mut self.waited) {
+            // Waiting for one's share is not the client's silence.
+            self.watch.renew();
+        }
         let chunk = self.pending.split_to(granted);
         if let Err(end) = self.transfer.moved(self.direction, chunk.len()) {
             return Poll::Ready(Some(Err(self.cut(end))));

@@ -4,18 +4,20 @@ use crate::body::Body;
 use crate::deadline::{Watch, WatchLimits};
 use crate::identify::Who;
 use crate::snapshot::Snapshot;
-use crate::stream::Interim;
+use crate::stream::{Interim, Tap};
+use crate::task::Task;
 use crate::transfer::Transfer;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::HeaderValue;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use weir_config::LoginMode;
 use weir_host::Host;
+use weir_monitoring::End;
 
 /// Where a connection came in.
 #[derive(Debug)]
@@ -56,10 +58,12 @@ pub(crate) struct Conn {
     pub(crate) peer: SocketAddr,
     pub(crate) watch: Rc<Watch>,
     pub(crate) interim: Rc<Interim>,
+    pub(crate) tap: Rc<Tap>,
     pub(crate) inner: Option<Inner>,
     pub(crate) takeover: RefCell<Option<Takeover>>,
     /// The request at work is HTTP/1.1, so that its client understands interim responses.
     pub(crate) speaks_1_1: Cell<bool>,
+    current: RefCell<Weak<Task>>,
     known: RefCell<Option<Known>>,
 }
 
@@ -92,11 +96,25 @@ impl Conn {
             peer,
             watch,
             interim: Rc::default(),
+            tap: Rc::default(),
             inner,
             takeover: RefCell::new(None),
             speaks_1_1: Cell::new(false),
+            current: RefCell::new(Weak::new()),
             known: RefCell::new(None),
         })
+    }
+
+    /// The request at work, for whoever ends the connection under it.
+    pub(crate) fn at_work(&self, task: &Rc<Task>) {
+        *self.current.borrow_mut() = Rc::downgrade(task);
+    }
+
+    /// Says why the connection is being cut.
+    pub(crate) fn cut(&self, end: End) {
+        if let Some(task) = self.current.borrow().upgrade() {
+            task.ended(end);
+        }
     }
 
     /// Who was identified last, if the credentials and the snapshot are the same.

@@ -63,6 +63,7 @@ pub(crate) enum Next {
 pub(crate) async fn raw(conn: &Rc<Conn>, stream: &mut TcpStream, head: &Bytes) -> Next {
     let snapshot = conn.worker.snapshot();
     let task = decision::begin(conn, &snapshot, "CONNECT");
+    conn.at_work(&task);
     let patience = snapshot.settings.deadlines.head;
     let opened = match parse(head, snapshot.settings.bounds.fields as usize) {
         Ok(parsed) => open(conn, &snapshot, &task, &parsed).await,

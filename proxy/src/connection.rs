@@ -43,7 +43,7 @@ pub(crate) async fn serve(
     let mut patience = snapshot.settings.deadlines.head;
     loop {
         let bounds = &snapshot.settings.bounds;
-        let reading = peek(&mut stream, &mut buffer, bounds.head_bytes as usize);
+        let reading = peek(&mut stream, &mut buffer, bounds.head_bytes);
         let peeked = tokio::select! {
             biased;
             () = worker.shared.drain.cancelled() => return,
@@ -60,7 +60,7 @@ pub(crate) async fn serve(
                 let head = buffer.split_to(length).freeze();
                 match connect::raw(&conn, &mut stream, &head).await {
                     connect::Next::Again => patience = snapshot.settings.deadlines.client_idle,
-                    connect::Next::Close => return linger(stream).await,
+                    connect::Next::Close => return linger(stream, bounds.drain_body).await,
                     connect::Next::Opened(opened) => {
                         return connect::run(conn, *opened, stream, buffer.freeze()).await;
                     }
@@ -106,12 +106,20 @@ async fn peek(stream: &mut TcpStream, buffer: &mut BytesMut, bound: usize) -> Pe
     }
 }
 
-/// Reads and drops what a client still sends, for a moment, so that closing the socket
+/// Reads and drops what a client still sends, for a moment and up to `bound` bytes, so that closing the socket
 /// does not reset the answer on its way (RFC 9112 §9.6).
-pub(crate) async fn linger(mut stream: TcpStream) {
+pub(crate) async fn linger(mut stream: TcpStream, bound: u64) {
     let _ = stream.shutdown().await;
-    let mut waste = [0; 1024];
-    let drain = async { while matches!(stream.read(&mut waste).await, Ok(n) if n > 0) {} };
+    let mut waste = vec![0; 4096];
+    let mut left = bound;
+    let drain = async {
+        while let Ok(read @ 1..) = stream.read(&mut waste).await {
+            left = left.saturating_sub(read as u64);
+            if left == 0 {
+                return;
+            }
+        }
+    };
     let _ = tokio::time::timeout(LINGER, drain).await;
 }
 
@@ -123,6 +131,7 @@ pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
         peeked,
         Rc::clone(&conn.watch),
         Rc::clone(&conn.interim),
+        Rc::clone(&conn.tap),
     );
     let service = {
         let conn = Rc::clone(&conn);
@@ -134,8 +143,8 @@ pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
     };
     let bounds = &snapshot.settings.bounds;
     let mut serving = http1::Builder::new()
-        .max_headers(bounds.fields as usize)
-        .max_header_size(bounds.head_bytes as usize)
+        .max_headers(bounds.fields)
+        .max_header_size(bounds.head_bytes)
         .serve_connection(TokioIo::new(io), service);
     let shared = &conn.worker.shared;
     let mut draining = false;
@@ -143,8 +152,14 @@ pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
         tokio::select! {
             biased;
             done = poll_fn(|cx| serving.poll_without_shutdown(cx)) => break Some(done),
-            () = conn.watch.expired() => break None,
-            () = shared.cut.cancelled() => break None,
+            () = conn.watch.expired() => {
+                conn.cut(End::Deadline);
+                break None;
+            }
+            () = shared.cut.cancelled() => {
+                conn.cut(End::Drained);
+                break None;
+            }
             () = shared.drain.cancelled(), if !draining => {
                 draining = true;
                 Pin::new(&mut serving).graceful_shutdown();
@@ -165,7 +180,7 @@ pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
             record_malformed(&conn, &error);
             // hyper has written its answer; it must arrive before the socket is reset.
             let (stream, _) = serving.into_parts().io.into_inner().into_parts();
-            linger(stream).await;
+            linger(stream, bounds.drain_body).await;
         }
         None => {}
     }
@@ -175,7 +190,10 @@ pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
 async fn after(conn: Rc<Conn>, stream: TcpStream, early: Bytes) {
     let takeover = conn.takeover.take();
     match takeover {
-        None => linger(stream).await,
+        None => {
+            let bound = conn.worker.snapshot().settings.bounds.drain_body;
+            linger(stream, bound).await;
+        }
         Some(Takeover::Tunnel(opened)) => connect::run(conn, *opened, stream, early).await,
         Some(Takeover::Upgraded {
             origin,

@@ -105,6 +105,7 @@ impl Control for Console {
     }
 
     fn metrics(&self) -> String {
+        self.shared.metrics.records(&self.shared.record_health());
         self.shared.metrics.text()
     }
 

@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use weir_host::Host;
-use weir_host::address::{Kind, Network};
-use weir_policy::egress;
+use weir_host::address::Network;
+use weir_policy::egress::{self, Refusal};
 
 use crate::resolve::{Names, ResolveError};
 
@@ -36,12 +36,12 @@ pub(crate) enum DialError {
     #[error("{0}")]
     Resolve(#[from] ResolveError),
     /// Every address is one that the proxy must not connect to; the first of them.
-    #[error("{address} is a {} address", kind.as_str())]
+    #[error("{address} must not be connected to: {refusal}")]
     Prohibited {
         /// The address.
         address: IpAddr,
         /// What it belongs to.
-        kind: Kind,
+        refusal: Refusal,
     },
     /// Nothing listens there.
     #[error("the connection was refused")]

@@ -9,6 +9,7 @@ use crate::conn::{Conn, Response, Takeover};
 use crate::deadline::Phase;
 use crate::decision::{self, Asked, Decided};
 use crate::dial;
+use crate::framing;
 use crate::hop_by_hop;
 use crate::identify::Who;
 use crate::interim::Inbox;
@@ -367,6 +368,12 @@ fn classify(error: &crate::interim::ExchangeError) -> Failure {
             End::ClientGone,
             false,
         ),
+        ExchangeError::Hyper(error) if error.is_incomplete_message() => failure(
+            "http_response_incomplete",
+            "The site hung up before it had answered.",
+            End::OriginGone,
+            true,
+        ),
         ExchangeError::Hyper(_) => failure(
             "connection_terminated",
             "The site hung up before it answered.",
@@ -383,6 +390,11 @@ fn failed(task: &Task, failure: &Failure) -> Answer {
 
 /// What the response's fields say is decided before a byte of it is passed on.
 fn check_response(errand: &Errand<'_>, response: &http::Response<Incoming>) -> Result<(), Answer> {
+    if !framing::response_is_clear(response.headers(), response.version()) {
+        errand.task.ended(End::OriginGone);
+        let words = "The site does not say clearly where its answer ends.";
+        return Err(Answer::origin(502, "http_protocol_error", words));
+    }
     let length = whole_length(response);
     let limits = &errand.decided.verdict.limits;
     if let (Some(limit), Some(length)) = (limits.download_size, length) {

@@ -12,6 +12,7 @@ use crate::task::Task;
 use crate::users::User;
 use http::header::{self, HeaderMap};
 use http::StatusCode;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,9 +68,11 @@ pub(crate) fn who(
     if device.is_none() && network.is_none() && settings.unknown_network == UnknownNetwork::Refuse {
         return Err(Unregistered);
     }
+    // A machine that belongs to a person has the person's groups beside its own.
+    let personal = device.map(|device| with_user(snapshot, device));
     let subject = snapshot.policy.subject(&Seen {
         person: user.map(|(user, _)| (&user.name, user.groups.as_slice())),
-        device,
+        device: personal.as_deref(),
         network,
         listener_profile: guest_profile,
     });
@@ -93,6 +96,20 @@ pub(crate) fn who(
         profile: Arc::clone(snapshot.policy.profile_name(subject.profile)),
         subject,
     })
+}
+
+fn with_user<'a>(snapshot: &Snapshot, device: &'a Device) -> Cow<'a, Device> {
+    let user = device.user.as_deref().and_then(|name| snapshot.users.get(name));
+    let Some(user) = user else {
+        return Cow::Borrowed(device);
+    };
+    let mut device = device.clone();
+    for group in &user.groups {
+        if !device.groups.contains(group) {
+            device.groups.push(Arc::clone(group));
+        }
+    }
+    Cow::Owned(device)
 }
 
 /// The narrowest match wins, so that one machine can be taken out of a range.
@@ -123,7 +140,14 @@ pub(crate) async fn identify(
 ) -> Result<Rc<Who>, Answer> {
     let credentials = match conn.entrance.login {
         LoginMode::Off => None,
-        LoginMode::Optional | LoginMode::Required => fields.get(header::PROXY_AUTHORIZATION),
+        LoginMode::Optional | LoginMode::Required => {
+            let mut lines = fields.get_all(header::PROXY_AUTHORIZATION).iter();
+            let first = lines.next();
+            if lines.next().is_some() {
+                return Err(Answer::malformed("The request carries two sign-ins."));
+            }
+            first
+        }
     };
     if let Some(who) = conn.known(snapshot, credentials) {
         decision::note_who(task, &who);

@@ -13,6 +13,7 @@ mod deadline;
 mod decision;
 mod dial;
 mod forward;
+mod framing;
 mod hello;
 mod hop_by_hop;
 mod identify;

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicI64;
-use weir_monitoring::{Kind, Record, Verdict};
+use weir_monitoring::{Kind, Record, RecorderHealth, Verdict};
 
 /// One label: what happened.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -40,12 +40,9 @@ pub(crate) struct Metrics {
     reloads: Family<Outcome, Counter>,
     /// Names in the lists in force.
     pub(crate) names: Gauge,
-    /// 1 while records can be written.
-    pub(crate) records_writable: Gauge,
-    /// Records lost since the start because they could not be written.
-    pub(crate) records_dropped: Gauge<i64, AtomicI64>,
-    /// Records written since the start.
-    pub(crate) records_written: Gauge<i64, AtomicI64>,
+    records_writable: Gauge,
+    records_dropped: Gauge<i64, AtomicI64>,
+    records_written: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -127,6 +124,14 @@ impl Metrics {
     /// Counts a reload.
     pub(crate) fn reloaded(&self, outcome: &'static str) {
         self.reloads.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Takes over what the recorder says of itself.
+    pub(crate) fn records(&self, health: &RecorderHealth) {
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.records_writable.set(i64::from(health.writable));
+        self.records_dropped.set(count(health.dropped));
+        self.records_written.set(count(health.written));
     }
 
     /// The OpenMetrics text.

@@ -9,6 +9,7 @@ use crate::connect;
 use crate::deadline::Phase;
 use crate::decision::{self, Asked};
 use crate::forward;
+use crate::framing::{self, RawHead};
 use crate::identify;
 use crate::reply::Answer;
 use crate::snapshot::Snapshot;
@@ -16,7 +17,6 @@ use crate::task::Task;
 use crate::warn::{self, CONTINUE_PATH, Warned};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
@@ -33,12 +33,14 @@ pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Respon
     let snapshot = conn.worker.snapshot();
     let task = decision::begin(&conn, &snapshot, request.method().as_str());
     task.note(|record| record.inspected = true);
+    conn.at_work(&task);
+    let raw = conn.tap.take();
     let unread = !request.body().is_end_stream();
     let connect = request.method() == Method::CONNECT;
     let served = if connect {
         connect::over_hyper(&conn, &snapshot, &task, request).await
     } else {
-        serve(&conn, &snapshot, &task, request).await
+        serve(&conn, &snapshot, &task, request, raw).await
     };
     let response = served.unwrap_or_else(|mut answer| {
         decision::answered(&task, &answer);
@@ -60,8 +62,9 @@ async fn serve(
     snapshot: &Arc<Snapshot>,
     task: &Rc<Task>,
     request: Request<Incoming>,
+    raw: RawHead,
 ) -> Result<Response, Answer> {
-    let target = match target(conn, &request) {
+    let target = match target(conn, snapshot, &request, raw) {
         Ok(Understood::Target(target)) => target,
         Ok(Understood::Ourselves) => return ourselves(conn, snapshot, task, request).await,
         Err(answer) => {
@@ -139,10 +142,20 @@ enum Understood {
 
 /// Finds the target (RFC 9112 §3.2, §3.3): absolute-form wins over Host; origin-form has a
 /// meaning only inside a tunnel of plain HTTP.
-fn target(conn: &Conn, request: &Request<Incoming>) -> Result<Understood, Answer> {
+fn target(
+    conn: &Conn,
+    snapshot: &Snapshot,
+    request: &Request<Incoming>,
+    raw: RawHead,
+) -> Result<Understood, Answer> {
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if length > snapshot.settings.bounds.target_bytes {
+        return Err(too_long());
+    }
+    framing::request(request.headers(), request.version(), raw).map_err(Answer::malformed)?;
     decision::one_host_field(request.headers(), request.version()).map_err(Answer::malformed)?;
     if let Some(inner) = &conn.inner {
-        return inside_tunnel(inner, request).map(Understood::Target);
+        return inside_tunnel(inner, request, raw).map(Understood::Target);
     }
     let uri = request.uri();
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
@@ -159,12 +172,27 @@ fn target(conn: &Conn, request: &Request<Incoming>) -> Result<Understood, Answer
         |error: weir_host::TargetError| Answer::malformed(&format!("The address is not valid: {error}."));
     let (host, port) = parse_authority(authority.as_str()).map_err(not_valid)?;
     let port = port.unwrap_or(scheme.default_port());
-    Target::from_parts(scheme, host, port, &path_and_query(request.method(), uri))
+    Target::from_parts(scheme, host, port, &path_and_query(request.method(), uri, raw))
         .map(Understood::Target)
         .map_err(not_valid)
 }
 
-fn inside_tunnel(inner: &crate::conn::Inner, request: &Request<Incoming>) -> Result<Target, Answer> {
+fn too_long() -> Answer {
+    let mut answer = Answer::new(
+        StatusCode::URI_TOO_LONG,
+        Some("http_request_error"),
+        "This address is too long",
+        "The address of the request is longer than the filter takes.",
+    );
+    answer.close = true;
+    answer
+}
+
+fn inside_tunnel(
+    inner: &crate::conn::Inner,
+    request: &Request<Incoming>,
+    raw: RawHead,
+) -> Result<Target, Answer> {
     let named = match (request.uri().authority(), request.headers().get(header::HOST)) {
         (Some(authority), _) => Some(authority.as_str()),
         (None, Some(host)) => host.to_str().ok(),
@@ -184,20 +212,17 @@ fn inside_tunnel(inner: &crate::conn::Inner, request: &Request<Incoming>) -> Res
         answer.close = true;
         return Err(answer);
     }
-    let path = path_and_query(request.method(), request.uri());
+    let path = path_and_query(request.method(), request.uri(), raw);
     Target::from_parts(Scheme::Http, inner.host.clone(), inner.port, &path)
         .map_err(|error| Answer::malformed(&format!("The address is not valid: {error}.")))
 }
 
 /// The origin-form to send. An absolute OPTIONS without a path is `OPTIONS *` at its
 /// origin (RFC 9112 §3.2.4).
-fn path_and_query(method: &Method, uri: &Uri) -> String {
-    let slash = PathAndQuery::from_static("/");
+fn path_and_query(method: &Method, uri: &Uri, raw: RawHead) -> String {
     match uri.path_and_query() {
+        _ if raw.bare_target && method == Method::OPTIONS => "*".to_owned(),
         Some(path) if path.as_str().starts_with('?') => format!("/{}", path.as_str()),
-        Some(path) if path.as_str() == "/" && *path != slash && method == Method::OPTIONS => {
-            "*".to_owned()
-        }
         Some(path) => path.as_str().to_owned(),
         None => "/".to_owned(),
     }
@@ -370,7 +395,8 @@ mod tests {
     use super::*;
 
     fn sent(method: Method, uri: &str) -> String {
-        path_and_query(&method, &uri.parse().unwrap())
+        let raw = framing::inspect(format!("{method} {uri} HTTP/1.1\r\n\r\n").as_bytes());
+        path_and_query(&method, &uri.parse().unwrap(), raw)
     }
 
     #[test]

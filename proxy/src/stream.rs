@@ -5,6 +5,7 @@
 //! Decides nothing about requests.
 
 use crate::deadline::{Phase, Watch};
+use crate::framing::{self, RawHead};
 use bytes::{Buf, Bytes, BytesMut};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -69,6 +70,52 @@ pub(crate) struct ClientStream {
     peeked: Bytes,
     watch: Rc<Watch>,
     interim: Rc<Interim>,
+    tap: Rc<Tap>,
+}
+
+/// Looks at each request's raw head on its way to hyper.
+///
+/// A head almost always arrives in one read and is looked at in place; only one in pieces
+/// is copied together, up to the bound that hyper has for a head anyway. A head that was
+/// sent ahead, behind the body of the request before, is not seen here.
+#[derive(Debug, Default)]
+pub(crate) struct Tap {
+    pieces: RefCell<Vec<u8>>,
+    last: Cell<RawHead>,
+}
+
+/// Bytes of a head in pieces that are kept.
+const TAP_BOUND: usize = 128 * 1024;
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+impl Tap {
+    /// What the head of the request at work showed; the next one begins clean.
+    pub(crate) fn take(&self) -> RawHead {
+        self.pieces.borrow_mut().clear();
+        self.last.take()
+    }
+
+    fn see(&self, bytes: &[u8]) {
+        let mut pieces = self.pieces.borrow_mut();
+        if pieces.is_empty() {
+            if let Some(end) = memchr::memmem::find(bytes, HEAD_END) {
+                let head = bytes.get(..end + HEAD_END.len()).unwrap_or_default();
+                return self.last.set(framing::inspect(head));
+            }
+        }
+        if pieces.len() + bytes.len() > TAP_BOUND {
+            return;
+        }
+        // The end may lie across two pieces.
+        let from = pieces.len().saturating_sub(HEAD_END.len());
+        pieces.extend_from_slice(bytes);
+        let tail = pieces.get(from..).unwrap_or_default();
+        let end = memchr::memmem::find(tail, HEAD_END).map(|end| from + end + HEAD_END.len());
+        // Without an empty line yet, what is known so far is known all the same: hyper may
+        // end a head at a bare LF.
+        let head = pieces.get(..end.unwrap_or(pieces.len())).unwrap_or_default();
+        self.last.set(framing::inspect(head));
+    }
 }
 
 impl ClientStream {
@@ -78,12 +125,14 @@ impl ClientStream {
         peeked: Bytes,
         watch: Rc<Watch>,
         interim: Rc<Interim>,
+        tap: Rc<Tap>,
     ) -> ClientStream {
         ClientStream {
             stream,
             peeked,
             watch,
             interim,
+            tap,
         }
     }
 
@@ -92,11 +141,13 @@ impl ClientStream {
         (self.stream, self.peeked)
     }
 
-    fn arrived(&self, bytes: usize) {
-        if bytes > 0 && self.watch.phase() == Phase::Idle {
+    fn arrived(&self, bytes: &[u8]) {
+        if !bytes.is_empty() && self.watch.phase() == Phase::Idle {
             self.watch.enter(Phase::Head);
-        } else {
-            self.watch.paid(bytes);
+        }
+        match self.watch.phase() {
+            Phase::Head => self.tap.see(bytes),
+            _ => self.watch.paid(bytes.len()),
         }
     }
 }
@@ -115,7 +166,7 @@ impl AsyncRead for ClientStream {
         } else {
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         }
-        self.arrived(buf.filled().len() - before);
+        self.arrived(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }

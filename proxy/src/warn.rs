@@ -138,13 +138,15 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 /// One field of a posted form (application/x-www-form-urlencoded), decoded.
 pub(crate) fn form_field(body: &[u8], name: &str) -> Option<String> {
     let body = std::str::from_utf8(body).ok()?;
-    let value = body
-        .split('&')
+    body.split('&')
         .filter_map(|pair| pair.split_once('='))
-        .find(|(key, _)| *key == name)?
-        .1;
-    let mut out = Vec::with_capacity(value.len());
-    let mut bytes = value.bytes();
+        .find(|(key, _)| decoded(key).as_deref() == Some(name))
+        .and_then(|(_, value)| decoded(value))
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         out.push(match byte {
             b'+' => b' ',
@@ -216,6 +218,7 @@ mod tests {
     #[test]
     fn a_form_field_is_decoded_and_bad_encoding_refused() {
         assert_eq!(form_field(b"a=1&to=http%3A%2F%2Fx%2F+y", "to").unwrap(), "http://x/ y");
+        assert_eq!(form_field(b"%74%6f=x", "to").unwrap(), "x");
         assert_eq!(form_field(b"to=%zz", "to"), None);
         assert_eq!(form_field(b"to=%2", "to"), None);
         assert_eq!(form_field(b"x=1", "to"), None);

@@ -47,10 +47,6 @@ pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
 }
 
 fn keep(shared: &Arc<Shared>, round: u32) {
-    let health = shared.record_health();
-    shared.metrics.records_writable.set(i64::from(health.writable));
-    shared.metrics.records_dropped.set(i64::try_from(health.dropped).unwrap_or(i64::MAX));
-    shared.metrics.records_written.set(i64::try_from(health.written).unwrap_or(i64::MAX));
     let today = shared.snapshot.load().policy.day(Timestamp::now());
     shared.allowance.roll(today);
     if round.is_multiple_of(SAVE_EVERY) {

@@ -202,7 +202,8 @@ mod tests {
         )
         .unwrap();
         let settings = fs::read_to_string(path("weir.toml")).unwrap();
-        let settings = format!("{settings}\n[origin]\ntrusted_roots = [\"none.pem\"]\n");
+        fs::write(path("empty.pem"), "").unwrap();
+        let settings = format!("{settings}\n[origin]\ntrusted_roots = [\"empty.pem\"]\n");
         fs::write(path("weir.toml"), settings).unwrap();
         let (answer, text) = checked(false, directory.path());
         assert_eq!(answer, Answer::No);
@@ -210,7 +211,7 @@ mod tests {
             "gambling/domains:2:",
             "gamblin",
             "users.toml:1:",
-            "none.pem",
+            "empty.pem",
             "4 faults.",
         ] {
             assert!(text.contains(expected), "{expected} is missing:\n{text}");

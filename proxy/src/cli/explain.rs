@@ -1,5 +1,5 @@
-//! `weir explain`: what would become of a request, and why, by the very code that decides on
-//! traffic.
+//! `weir explain`: what would become of a request, and why, by the very code that decides
+//! on traffic.
 
 mod question;
 mod report;
@@ -192,7 +192,8 @@ fn known_user(users: &Users, name: &str) -> Result<Arc<crate::users::User>, Fail
     })
 }
 
-/// Ports are decided before the policy: `[connect]` for tunnels, `[egress]` for plain requests.
+/// Ports are decided before the policy: `[connect]` for tunnels, `[egress]` for plain
+/// requests.
 fn port_refusal(settings: &Settings, question: &Question) -> Option<String> {
     let port = question.port;
     let (open, key) = match question.scheme {

@@ -27,7 +27,8 @@ pub(crate) enum Lists {
     /// Take in an archive or directory of lists in the squidGuard layout, in place of an
     /// earlier import of the same name.
     Import(import::Import),
-    /// Add entries to a category: names with everything below them, addresses, networks, URLs.
+    /// Add entries to a category: names with everything below them, addresses, networks,
+    /// URLs.
     Add(edit::Edit),
     /// Remove entries from a category.
     Remove(edit::Edit),

@@ -1,8 +1,8 @@
 //! The command line: what can be asked of `weir` beside serving.
 //!
-//! Decides arguments, what is printed and exit statuses: 0 done, 1 a negative answer (blocked,
-//! faults found, refused), 2 unusable arguments or configuration. What the answers are is
-//! decided where a running Weir decides them.
+//! Decides arguments, what is printed and exit statuses: 0 done, 1 a negative answer
+//! (blocked, faults found, refused), 2 unusable arguments or configuration. What the
+//! answers are is decided where a running Weir decides them.
 //!
 //! Changes are made to files; a running Weir notices changed lists and users by itself
 //! within a second. Every change and every look at records leaves a line in the audit file.
@@ -28,8 +28,8 @@ use weir_config::{Faults, Loaded};
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, max_term_width = 100)]
 struct Args {
-    /// Configuration file; without it config/weir.toml, /etc/weir/weir.toml or the one inside
-    /// the program, whichever is found first.
+    /// Configuration file; without it config/weir.toml, /etc/weir/weir.toml or the one
+    /// inside the program, whichever is found first.
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Users(users::UsersCommand),
     /// Monitoring records. Every look states its purpose and is audited.
     #[command(subcommand)]
-    Records(records::Records),
+    Records(Box<records::Records>),
 }
 
 /// What a command that did its work has to say by its exit status.
@@ -93,7 +93,8 @@ pub(crate) fn main() -> ExitCode {
     match Args::try_parse() {
         Ok(args) => dispatch(args),
         Err(error) => {
-            // Help and version are no errors; where they cannot be printed there is nobody to tell.
+            // Help and version are no errors; where they cannot be printed there is nobody
+            // to tell.
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { 2 } else { 0 })
         }

@@ -1,7 +1,7 @@
 //! `weir records`: looking at monitoring records, handing them over, removing what is due.
 //!
-//! Decides how an investigator asks. Every look states a purpose (LM-03) and leaves a line in
-//! the audit file before anything is read (LM-18).
+//! Decides how an investigator asks. Every look states a purpose (LM-03) and leaves a line
+//! in the audit file before anything is read (LM-18).
 
 mod export;
 mod filter;

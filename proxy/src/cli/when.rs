@@ -28,7 +28,8 @@ pub(super) fn to(text: &str, zone: &TimeZone) -> Result<Timestamp, Failure> {
 /// The school's time zone.
 ///
 /// # Errors
-/// When the program's time zone data does not have it; the configuration was checked, so it does.
+/// When the program's time zone data does not have it; the configuration was checked, so it
+/// does.
 pub(super) fn zone(policy: &weir_config::PolicyFile) -> Result<TimeZone, Failure> {
     TimeZone::get(&policy.time_zone).map_err(Failure::refused)
 }

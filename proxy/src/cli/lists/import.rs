@@ -22,8 +22,8 @@ pub(crate) struct Import {
     /// replaced.
     #[arg(long)]
     name: String,
-    /// A TOML file of lines `theirs = "ours"`, before the map that is built in; `""` leaves a
-    /// category out.
+    /// A TOML file of lines `theirs = "ours"`, before the map that is built in; `""` leaves
+    /// a category out.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     /// As JSON.

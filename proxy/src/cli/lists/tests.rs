@@ -74,7 +74,7 @@ fn an_import_is_taken_in_searched_and_told_from_what_people_edit() {
     let (directory, loaded) = loaded();
     let archive = directory.path().join("theirs/gambling");
     fs::create_dir_all(&archive).unwrap();
-    fs::write(archive.join("domains"), "casino.example\n-.example\n").unwrap();
+    fs::write(archive.join("domains"), "casino.example\nnot a name\n").unwrap();
     let path = directory.path().join("theirs");
     let import = ["import", path.to_str().unwrap(), "--name", "theirs"];
     let text = said(|out| lists(&import).run(&loaded, out));

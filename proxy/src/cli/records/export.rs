@@ -26,8 +26,8 @@ pub(crate) struct Export {
     /// Form of the rows: csv, jsonl or parquet.
     #[arg(long, default_value = "csv")]
     format: Format,
-    /// File for the rows; the statement goes beside it as PATH.statement.json. Without it rows
-    /// go to standard output and the statement to standard error.
+    /// File for the rows; the statement goes beside it as PATH.statement.json. Without it
+    /// rows go to standard output and the statement to standard error.
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// The statement as JSON instead of words.
@@ -82,7 +82,8 @@ impl Export {
         })
     }
 
-    /// Only a whole export gets the name that was asked for, and only its owner may read it.
+    /// Only a whole export gets the name that was asked for, and only its owner may read
+    /// it.
     fn to_file(&self, records: &Path, query: &Query, path: &Path) -> Result<Statement, Failure> {
         let unwritable = |error: io::Error| {
             Failure::Arguments(format!("{}: {error}; nothing was exported", path.display()))
