@@ -258,14 +258,12 @@ fn hosts(selectors: &[HostSelector]) -> Hosts {
         HostSelector::Below(name) => Some(Box::from(name.as_str())),
         HostSelector::Within(_) => None,
     });
-    let mut names: Vec<Box<str>> = names.collect();
-    names.sort_unstable();
     let networks = selectors.iter().filter_map(|selector| match selector {
         HostSelector::Below(_) => None,
         HostSelector::Within(network) => Some(*network),
     });
     Hosts {
-        names: names.into(),
+        names: names.collect(),
         networks: networks.collect(),
     }
 }

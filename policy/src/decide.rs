@@ -4,6 +4,7 @@ use weir_categories::{CategoryId, CategorySet};
 use weir_config::Action as RuleAction;
 use weir_host::Host;
 
+use crate::matcher::Question;
 use crate::schedule::PeriodSet;
 use crate::subject::Subject;
 use crate::{Policy, Rule, RuleIx};
@@ -140,12 +141,12 @@ impl Policy {
         response: Option<&ResponseFacts<'_>>,
     ) -> Option<usize> {
         let subject = facts.subject.current_in(self);
-        self.candidates
-            .first(subject.profile, facts.categories, stage, |rule| {
-                self.matchers
-                    .get(rule)
-                    .is_some_and(|matcher| matcher.holds(&subject, facts, response))
-            })
+        let question = Question::new(&subject, facts, response);
+        let (profile, categories) = (subject.profile, facts.categories);
+        self.candidates.first(profile, categories, stage, |rule| {
+            let matcher = self.matchers.get(rule);
+            matcher.is_some_and(|matcher| matcher.holds(&question))
+        })
     }
 
     fn verdict(&self, facts: &Facts<'_>, rule: Option<usize>) -> Verdict {

@@ -12,6 +12,7 @@ mod cases;
 mod compiling;
 mod naive;
 mod properties;
+mod shipped;
 mod standing;
 
 const SCHOOL: &str = include_str!("../cases/school.toml");

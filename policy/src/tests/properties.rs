@@ -232,7 +232,7 @@ fn answer(verdict: Verdict) -> Answer {
     )
 }
 
-fn openness(action: Action) -> u8 {
+pub(super) fn openness(action: Action) -> u8 {
     match action {
         Action::Block => 0,
         Action::Warn => 1,
