@@ -15,7 +15,7 @@ use crate::entry::{self, EntryError, MatchKind};
 use crate::lock::{Lock, LockError, sync_directory};
 use crate::manifest;
 use crate::report::shown;
-use crate::source::{Listing, ReadError, Source};
+use crate::source::{Listing, ReadError, Source, Unreadable};
 
 /// Most entries that [`search`] gives.
 pub const SEARCH_MAX: usize = 1000;
@@ -58,6 +58,15 @@ pub enum EditError {
     },
 }
 
+impl From<Unreadable> for EditError {
+    fn from(bad: Unreadable) -> EditError {
+        EditError::Read {
+            file: bad.file,
+            cause: bad.cause,
+        }
+    }
+}
+
 /// What became of the entries of one edit, each in normal form, in the order given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EditReport {
@@ -94,12 +103,9 @@ pub struct Listed {
 pub fn add(directory: &Path, category: &str, entries: &[&str]) -> Result<EditReport, EditError> {
     check_name(category)?;
     change(directory, category, entries, |file, wanted| {
-        let known = file.position(&wanted).is_some();
+        let known = file.has(&wanted);
         if !known {
-            file.lines.push(Line {
-                text: spelled(&wanted).into_bytes(),
-                entry: Some(wanted),
-            });
+            file.insert(wanted);
         }
         !known
     })
@@ -170,15 +176,9 @@ fn each_line(
     source: &Source,
     mut see: impl FnMut(Listed) -> bool,
 ) -> Result<Vec<String>, EditError> {
-    let listing = Listing::of(source).map_err(|cause| EditError::Read {
-        file: source.place(),
-        cause,
-    })?;
+    let listing = Listing::of(source)?;
     'files: for file in listing.files {
-        let content = file.read().map_err(|cause| EditError::Read {
-            file: file.path.clone(),
-            cause,
-        })?;
+        let content = file.read()?;
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
         for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
             let line = String::from_utf8_lossy(line);
@@ -250,6 +250,12 @@ struct Line {
     entry: Option<Wanted>,
 }
 
+impl Line {
+    fn spelled(&self) -> Option<String> {
+        self.entry.as_ref().map(spelled)
+    }
+}
+
 impl Text {
     fn read(path: PathBuf, kind: MatchKind) -> Result<Text, EditError> {
         let content = match fs::read(&path) {
@@ -280,10 +286,32 @@ impl Text {
         })
     }
 
-    fn position(&self, wanted: &Wanted) -> Option<usize> {
-        self.lines
+    fn has(&self, wanted: &Wanted) -> bool {
+        let mut entries = self.lines.iter().filter_map(|line| line.entry.as_ref());
+        entries.any(|entry| entry == wanted)
+    }
+
+    /// In a file that is in alphabetical order after the entry that it follows, else at the end. Comments stay before the
+    /// entry that they were before.
+    fn insert(&mut self, wanted: Wanted) {
+        let line = Line {
+            text: spelled(&wanted).into_bytes(),
+            entry: Some(wanted),
+        };
+        let mut entries = self.lines.iter().filter_map(Line::spelled);
+        let sorted = entries.by_ref().is_sorted();
+        let after = self
+            .lines
             .iter()
-            .position(|line| line.entry.as_ref() == Some(wanted))
+            .rposition(|other| other.entry.is_some() && other.spelled() < line.spelled());
+        match after {
+            Some(at) if sorted => self.lines.insert(at + 1, line),
+            None if sorted => {
+                let first = self.lines.iter().position(|line| line.entry.is_some());
+                self.lines.insert(first.unwrap_or(self.lines.len()), line);
+            }
+            _ => self.lines.push(line),
+        }
     }
 
     fn write(&self) -> io::Result<()> {

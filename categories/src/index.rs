@@ -3,8 +3,10 @@
 //!
 //! It does not decide what becomes of a category (`weir-policy`), and it reads no files ([`crate::build`]).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use weir_host::address::unwrapped;
 use weir_host::{Host, normal_query};
 
 use crate::addresses::Addresses;
@@ -119,6 +121,7 @@ impl Index {
         path: &str,
         query: Option<&str>,
     ) -> CategorySet {
+        let host = &plain(host);
         let mut found = self.of_host(host);
         let query = query.map(normal_query);
         let query = query.as_deref();
@@ -131,7 +134,7 @@ impl Index {
         self.urls
             .matching(&address, &mut |tag, _| self.insert(&mut found, tag));
         if !self.expressions.is_empty() {
-            let subject = expressions::subject(&host.to_string(), path, query);
+            let subject = expressions::subject(&host.bracketed().to_string(), path, query);
             for (tag, list) in &self.expressions {
                 if list.is_match(&subject) {
                     self.insert(&mut found, *tag);
@@ -169,6 +172,7 @@ impl Index {
         let Some(path) = path else {
             return found;
         };
+        let host = &plain(host);
         let query = query.map(normal_query);
         let query = query.as_deref();
         let address = Address {
@@ -180,7 +184,7 @@ impl Index {
         self.urls.matching(&address, &mut |tag, entry| {
             found.extend(self.explained(tag, MatchKind::Url, entry));
         });
-        let subject = expressions::subject(&host.to_string(), path, query);
+        let subject = expressions::subject(&host.bracketed().to_string(), path, query);
         for (tag, list) in &self.expressions {
             let matching = list.matching(&subject);
             found.extend(matching.filter_map(|e| self.explained(*tag, MatchKind::Expression, e)));
@@ -266,6 +270,14 @@ impl Index {
             kind,
             entry: entry.to_owned(),
         })
+    }
+}
+
+/// The IPv4 address of an IPv6 one that carries it: entries are stored so. Cloning a host shares its text.
+fn plain(host: &Host) -> Host {
+    match host {
+        Host::V6(v6) => Host::from(unwrapped(IpAddr::V6(*v6))),
+        host => host.clone(),
     }
 }
 

@@ -102,6 +102,22 @@ pub enum ReadError {
     TooLarge,
 }
 
+/// A file or directory with what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) file: PathBuf,
+    pub(crate) cause: ReadError,
+}
+
+impl Unreadable {
+    fn new(file: &Path, cause: impl Into<ReadError>) -> Unreadable {
+        Unreadable {
+            file: file.to_owned(),
+            cause: cause.into(),
+        }
+    }
+}
+
 /// A list file of a source.
 #[derive(Clone, Debug)]
 pub(crate) struct ListFile {
@@ -120,13 +136,14 @@ impl ListFile {
     }
 
     /// The whole content, checked as this module's head says.
-    pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>, ReadError> {
+    pub(crate) fn read(&self) -> Result<Cow<'static, [u8]>, Unreadable> {
         let content = match self.embedded {
-            Some(content) => Cow::Borrowed(content),
-            None => Cow::Owned(read_still(&self.path)?),
+            Some(content) => Ok(Cow::Borrowed(content)),
+            None => read_still(&self.path).map(Cow::Owned),
         };
-        check_whole(&content)?;
-        Ok(content)
+        content
+            .and_then(|content| check_whole(&content).map(|()| content))
+            .map_err(|cause| Unreadable::new(&self.path, cause))
     }
 }
 
@@ -142,7 +159,7 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// Looks through a source without reading its lists.
-    pub(crate) fn of(source: &Source) -> Result<Listing, ReadError> {
+    pub(crate) fn of(source: &Source) -> Result<Listing, Unreadable> {
         match &source.root {
             Root::Directory(path) => of_directory(&source.name, path),
             Root::Embedded => Ok(of_embedded()),
@@ -150,9 +167,9 @@ impl Listing {
     }
 }
 
-fn of_directory(source: &str, root: &Path) -> Result<Listing, ReadError> {
+fn of_directory(source: &str, root: &Path) -> Result<Listing, Unreadable> {
     let mut listing = Listing::default();
-    for directory in directories(root)? {
+    for directory in directories(root).map_err(|error| Unreadable::new(root, error))? {
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
         if let Err(error) = check_name(&name) {
             listing.faults.push_with(|| Fault {
@@ -176,10 +193,12 @@ fn list_file(
     directory: &Path,
     category: &str,
     kind: MatchKind,
-) -> Result<Option<ListFile>, ReadError> {
+) -> Result<Option<ListFile>, Unreadable> {
     let path = directory.join(kind.file_name());
     match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > FILE_MAX => Err(ReadError::TooLarge),
+        Ok(metadata) if metadata.len() > FILE_MAX => {
+            Err(Unreadable::new(&path, ReadError::TooLarge))
+        }
         Ok(metadata) => Ok(Some(ListFile {
             category: category.to_owned(),
             kind,
@@ -188,7 +207,7 @@ fn list_file(
             embedded: None,
         })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Unreadable::new(&path, error)),
     }
 }
 

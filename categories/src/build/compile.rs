@@ -16,8 +16,8 @@ use crate::report::{FileReport, Phase, Progress};
 use crate::table::{Builder, Table, TooLong};
 use crate::urls::{self, Urls};
 
-/// Names between two tellings of progress.
-const TELL_EVERY: usize = 1 << 16;
+/// Bytes of names between two tellings of progress.
+const TELL_EVERY: u64 = 1 << 20;
 
 impl From<TooLong> for BuildError {
     fn from(_: TooLong) -> BuildError {
@@ -110,7 +110,7 @@ impl Parts<'_> {
             .map(Key::length)
             .sum();
         let mut builder = Builder::new(distinct().count(), bytes);
-        let mut told = Told::new(Phase::Write, keys.len() as u64, progress);
+        let mut told = Told::new(Phase::Write, length(&keys), progress);
         let Parts {
             chunks,
             parsed,
@@ -135,9 +135,9 @@ impl Parts<'_> {
                     builder.push(key.hash, name, set)?;
                 }
             }
-            waiting += run.len();
+            waiting += length(run);
             if waiting >= TELL_EVERY {
-                told.more(waiting as u64);
+                told.more(waiting);
                 waiting = 0;
             }
         }
@@ -206,6 +206,11 @@ impl Parts<'_> {
         }
         compiled
     }
+}
+
+/// Bytes of the names together.
+fn length(keys: &[Key]) -> u64 {
+    keys.iter().map(|key| key.length() as u64).sum()
 }
 
 fn named<'a>(chunks: &[Chunk<'a>], parsed: &'a [Parsed], key: &Key) -> Option<(&'a str, u16)> {

@@ -22,7 +22,7 @@ use crate::category::{CATEGORIES_MAX, Names};
 use crate::index::{Index, Tag};
 use crate::manifest::{Manifest, ManifestError, hex};
 use crate::report::{FileReport, Phase, Progress, Report};
-use crate::source::{ListFile, Listing, ReadError, Root, Source};
+use crate::source::{ListFile, Listing, ReadError, Root, Source, Unreadable};
 
 /// A finished build.
 #[derive(Debug)]
@@ -184,11 +184,7 @@ impl Plan {
 
 /// What a source has, and its manifest if it has one, whose names are checked.
 fn listing(source: &Source) -> Result<(Listing, Option<Manifest>), BuildError> {
-    let listing = Listing::of(source).map_err(|cause| BuildError::Read {
-        list: source.name.clone(),
-        file: source.place(),
-        cause,
-    })?;
+    let listing = Listing::of(source).map_err(|bad| unreadable(&source.name, bad))?;
     let checked = || -> Result<Option<Manifest>, ManifestError> {
         let Root::Directory(path) = &source.root else {
             return Ok(None);
@@ -224,22 +220,26 @@ fn read(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Content>,
 }
 
 fn read_one(plan: &Plan, planned: &Planned) -> Result<Content, BuildError> {
-    let list = || plan.list(planned).to_owned();
-    let bytes = planned.file.read().map_err(|cause| BuildError::Read {
-        list: list(),
-        file: planned.file.path.clone(),
-        cause,
-    })?;
+    let list = plan.list(planned);
+    let bytes = planned.file.read().map_err(|bad| unreadable(list, bad))?;
     let digest = Sha256::digest(&*bytes).into();
     if let Some(Some(manifest)) = plan.manifests.get(planned.source) {
         manifest
             .check(&planned.file.name(), &bytes, &digest)
             .map_err(|cause| BuildError::Manifest {
-                list: list(),
+                list: list.to_owned(),
                 cause,
             })?;
     }
     Ok(Content { bytes, digest })
+}
+
+fn unreadable(list: &str, bad: Unreadable) -> BuildError {
+    BuildError::Read {
+        list: list.to_owned(),
+        file: bad.file,
+        cause: bad.cause,
+    }
 }
 
 /// A digest of the names of the sources, of their categories and of every file.

@@ -165,7 +165,16 @@ fn urls_and_expressions_add_to_what_the_host_is() {
         ("l", "games/domains", b"x.example\n"),
         ("l", "chat/urls", b"x.example/chat\ny.example/chat\n"),
         ("l", "bypass/expressions", br"/dns-query\?(.*&)?dns="),
-        ("m", "chat/urls", b"x.example/chat\n"),
+        (
+            "m",
+            "chat/urls",
+            b"x.example/chat\n192.0.2.9/chat\n[2001:db8::1]/chat\n",
+        ),
+        (
+            "m",
+            "games/expressions",
+            br"^192\.0\.2\.8/play|^\[2001:db8::8\]/play",
+        ),
     ])
     .index;
     let ask = |host: &str, path: &str, query| {
@@ -186,6 +195,17 @@ fn urls_and_expressions_add_to_what_the_host_is() {
     );
     assert_eq!(ask("192.0.2.1", "/dns-query", Some("dns=A")), ["bypass"]);
     assert_eq!(ask("192.0.2.1", "/dns-query", None), ["address"]);
+    for address in [
+        "192.0.2.9",
+        "[::ffff:192.0.2.9]",
+        "[64:ff9b::c000:209]",
+        "[2001:db8::1]",
+    ] {
+        assert_eq!(ask(address, "/chat", None), ["chat"], "{address}");
+    }
+    for address in ["192.0.2.8", "[::ffff:192.0.2.8]", "[2001:db8::8]"] {
+        assert_eq!(ask(address, "/play", None), ["games"], "{address}");
+    }
     let host = Host::parse("x.example").unwrap();
     assert_eq!(
         told(&index.all(&host, 80, Some("/chat"), None)),

@@ -37,7 +37,7 @@ fn entries_go_where_they_belong_however_they_are_spelled() {
     assert_eq!(report.changed.len(), given.len());
     assert_eq!(
         text(&directory, "games/domains"),
-        "example.com\nwww.xn--bcher-kva.example\n192.0.2.0/24\n2001:db8::1\n.zip\n"
+        ".zip\n192.0.2.0/24\n2001:db8::1\nexample.com\nwww.xn--bcher-kva.example\n"
     );
     assert_eq!(
         text(&directory, "games/urls"),
@@ -154,4 +154,31 @@ fn an_edit_is_in_the_next_build() {
     let index = build(&sources, &mut |_| {}).unwrap().index;
     assert_eq!(index.counts().domains, 0);
     assert!(index.names().id("games").is_some());
+}
+
+#[test]
+fn a_sorted_list_stays_sorted_and_comments_stay_with_their_entries() {
+    let before = "# Games\n.aaa\nb.example\n# About d\nd.example\n";
+    let directory = lists(&[("games/domains", before)]);
+    add(
+        directory.path(),
+        "games",
+        &["c.example", "e.example", "a.example"],
+    )
+    .unwrap();
+    assert_eq!(
+        text(&directory, "games/domains"),
+        "# Games\n.aaa\na.example\nb.example\nc.example\n# About d\nd.example\ne.example\n"
+    );
+    let directory = lists(&[
+        ("games/domains", "# Games\nb.example\n"),
+        ("chat/domains", "# C\n"),
+    ]);
+    add(directory.path(), "games", &["a.example"]).unwrap();
+    assert_eq!(
+        text(&directory, "games/domains"),
+        "# Games\na.example\nb.example\n"
+    );
+    add(directory.path(), "chat", &["a.example"]).unwrap();
+    assert_eq!(text(&directory, "chat/domains"), "# C\na.example\n");
 }

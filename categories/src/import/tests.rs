@@ -88,12 +88,11 @@ impl Place {
         build(&sources, &mut |_| {}).unwrap().index
     }
 
-    /// Everything in the lists' directory but the lock.
+    /// Everything in the lists' directory.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.lists()).unwrap();
         let mut names: Vec<String> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != ".lock")
             .collect();
         names.sort();
         names
