@@ -7,6 +7,7 @@
 use crate::conn::{Conn, Entrance, Inner, Takeover};
 use crate::connect;
 use crate::deadline::Phase;
+use crate::forward;
 use crate::request;
 use crate::stream::ClientStream;
 use crate::task::Task;
@@ -91,11 +92,12 @@ async fn peek(stream: &mut TcpStream, buffer: &mut BytesMut, bound: usize) -> Pe
             return Peeked::Other;
         }
         if known == CONNECT.len() {
-            if let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
-                return Peeked::Connect(end + 4);
-            }
-            if buffer.len() > bound {
-                return Peeked::Connect(buffer.len());
+            match memchr::memmem::find(buffer, b"\r\n\r\n") {
+                Some(end) if end + 4 <= bound => return Peeked::Connect(end + 4),
+                // Cut off where it is too long: it does not parse, and is answered so.
+                Some(_) => return Peeked::Connect(bound),
+                None if buffer.len() > bound => return Peeked::Connect(bound),
+                None => {}
             }
         }
         buffer.reserve(PEEK);
@@ -145,6 +147,7 @@ pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
     let mut serving = http1::Builder::new()
         .max_headers(bounds.fields)
         .max_header_size(bounds.head_bytes)
+        .max_buf_size(forward::BODY_BUFFER)
         .serve_connection(TokioIo::new(io), service);
     let shared = &conn.worker.shared;
     let mut draining = false;

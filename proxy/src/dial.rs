@@ -140,10 +140,7 @@ fn permitted(
         match egress::permitted(address, port, &egress.allow, &egress.own) {
             Ok(()) => permitted.push(SocketAddr::new(address, port)),
             Err(refusal) => {
-                refused.get_or_insert(DialError::Prohibited {
-                    address,
-                    kind: refusal.kind,
-                });
+                refused.get_or_insert(DialError::Prohibited { address, refusal });
             }
         }
     }

@@ -36,9 +36,10 @@ use weir_host::{Scheme, Target};
 use weir_monitoring::End;
 use weir_policy::ResponseFacts;
 
-/// Most bytes hyper gathers from an origin before it hands them on: large reads make large
-/// downloads cheap, and the buffer only grows while the origin keeps it full.
-const ORIGIN_BUFFER: usize = 1024 * 1024;
+/// Most bytes hyper gathers on one side of a transfer before the other side takes them. Large
+/// reads make large downloads cheap; several such buffers can stand between two stalled sides,
+/// so that a megabyte here was five for each download that a client let hang.
+pub(crate) const BODY_BUFFER: usize = 256 * 1024;
 
 /// A request that was let through, with all it needs on its way.
 pub(crate) struct Errand<'a> {
@@ -265,7 +266,7 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
 
 fn client() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(ORIGIN_BUFFER).max_headers(200);
+    builder.max_buf_size(BODY_BUFFER).max_headers(200);
     builder
 }
 

@@ -55,8 +55,7 @@ pub(crate) enum Outcome {
     Busy,
 }
 
-/// Verifies logins for every thread.
-#[derive(Debug)]
+/// Verifies logins for every thread. Without `Debug`, as everything here that holds keys.
 pub(crate) struct Verifier {
     memory: Arc<Memory>,
     flights: DashMap<FlightKey, Arc<OnceCell<Tried>>>,
@@ -70,7 +69,6 @@ pub(crate) struct Verifier {
 type FlightKey = (Digest, IpAddr);
 
 /// What outlives an attempt.
-#[derive(Debug)]
 struct Memory {
     cache: Cache,
     throttle: Throttle,

@@ -116,7 +116,7 @@ pub const POLICY: &[Key] = keys! {
     "rule.words", Text(500), r#""""#,
         "What the block page says, for the person who meets it.";
     "rule.exempt_limits", Flag, "false",
-        "No limit of line, person, group or category slows this traffic.";
+        "No limit of person, group or category slows this traffic; it still shares the line.";
     "rule.down", CAP, r#""""#,
         "For `limit`: most that the rule's traffic of one person may receive.";
     "rule.up", CAP, r#""""#,

@@ -59,9 +59,9 @@ impl Check {
 impl Findings {
     fn look_at(&mut self, loaded: &Loaded) {
         self.warnings.extend(loaded.warnings.iter().cloned());
-        let rules = loaded.policy.rules.len();
+        let rules = output::counted(loaded.policy.rules.len() as u64, "rule", "rules");
         self.summary
-            .push(format!("{}: {rules} rules", shown_path(loaded)));
+            .push(format!("{}: {rules}", shown_path(loaded)));
         self.take(tls::client_config(&loaded.settings.origin.trusted_roots));
         self.users(&loaded.settings.users_file());
         match lists::build(&loaded.settings) {
@@ -82,7 +82,8 @@ impl Findings {
 
     fn users(&mut self, file: &Path) {
         if let Some(users) = self.take(Users::load(file)) {
-            self.summary.push(format!("{} users", users.list().len()));
+            let count = users.list().len() as u64;
+            self.summary.push(output::counted(count, "user", "users"));
         }
         let mode = fs::metadata(file).map(|metadata| metadata.permissions().mode());
         if mode.is_ok_and(|mode| mode & 0o077 != 0) {
@@ -114,10 +115,10 @@ impl Findings {
         }
         let counts = built.index.counts();
         self.summary.push(format!(
-            "{} names in {} categories of {} lists",
-            output::count(counts.domains as u64),
-            counts.categories,
-            counts.lists
+            "{} in {} of {}",
+            output::counted(counts.domains as u64, "name", "names"),
+            output::counted(counts.categories as u64, "category", "categories"),
+            output::counted(counts.lists as u64, "list", "lists"),
         ));
     }
 

@@ -26,7 +26,7 @@ use weir_config::{Faults, Loaded};
 
 /// A web-filtering forward proxy for schools. Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "weir", version, max_term_width = 100)]
+#[command(name = "weir", version)]
 struct Args {
     /// Configuration file; without it config/weir.toml, /etc/weir/weir.toml or the one
     /// inside the program, whichever is found first.

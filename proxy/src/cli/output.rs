@@ -41,6 +41,11 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// So many of something: `1 list`, `2 lists`.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// Bytes in the largest decimal unit that leaves at least one.
 pub(super) fn size(bytes: u64) -> String {
     scaled(bytes, &["B", "kB", "MB", "GB", "TB"])
@@ -118,6 +123,8 @@ mod tests {
         for (bytes, told) in cases {
             assert_eq!(size(bytes), told);
         }
+        assert_eq!(counted(1, "entry", "entries"), "1 entry");
+        assert_eq!(counted(0, "entry", "entries"), "0 entries");
         assert_eq!(rate(2_500_000), "20 Mbit/s");
         assert_eq!(rate(u64::MAX), "18446744 Tbit/s");
     }

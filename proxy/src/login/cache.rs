@@ -9,7 +9,6 @@ use sha2::{Digest as _, Sha256};
 pub(super) type Digest = [u8; 32];
 
 /// Bounded in entries and in age; holds neither names nor passwords.
-#[derive(Debug)]
 pub(super) struct Cache {
     key: [u8; 32],
     verified: DashMap<Digest, Instant>,

@@ -8,7 +8,8 @@ use dashmap::DashMap;
 /// Addresses remembered at once; an IPv6 client counts by its /64, which one machine owns.
 const MAX_ADDRESSES: usize = 65_536;
 
-/// Counts failures per address in windows that begin with the first failure.
+/// Counts failures per address in windows that begin with the first failure. A right
+/// password does not clear the count: one known account would buy endless guesses at others.
 #[derive(Debug)]
 pub(super) struct Throttle {
     failures: DashMap<IpAddr, Failures>,

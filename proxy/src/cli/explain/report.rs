@@ -47,7 +47,7 @@ pub(super) fn as_json(explained: &Explained) -> Value {
     json!({
         "target": explained.question.shown(),
         "method": explained.question.method,
-        "at": explained.at.to_string(),
+        "at": explained.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         "user": who.and_then(|who| who.subject.user.as_deref()),
         "device": who.and_then(|who| who.subject.device.as_deref()),
         "network": who.and_then(|who| who.subject.network.as_deref()),
@@ -177,7 +177,7 @@ fn told_who(explained: &Explained) -> String {
         known.join(", ")
     };
     format!(
-        "{known}; profile {}, identified by {}",
+        "{known}; profile {} (identity: {})",
         who.profile, who.identity
     )
 }

@@ -77,16 +77,16 @@ fn tell(report: &ImportReport, out: &mut dyn Write) -> Result<(), Failure> {
         .sum();
     writeln!(
         out,
-        "{} {}: {} entries in {} categories; {} duplicates left out.",
+        "{} {}: {} in {}; {} left out.",
         if report.replaced {
             "Replaced"
         } else {
             "Imported"
         },
         report.source,
-        output::count(entries),
-        report.categories.len(),
-        output::count(report.duplicates),
+        output::counted(entries, "entry", "entries"),
+        output::counted(report.categories.len() as u64, "category", "categories"),
+        output::counted(report.duplicates, "duplicate", "duplicates"),
     )?;
     if !report.left_out.is_empty() {
         let left: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
@@ -97,7 +97,11 @@ fn tell(report: &ImportReport, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let more = report.faults.count().saturating_sub(FAULTS_SHOWN as u64);
     if more > 0 {
-        writeln!(out, "not used: {} more lines", output::count(more))?;
+        writeln!(
+            out,
+            "not used: {}",
+            output::counted(more, "more line", "more lines")
+        )?;
     }
     Ok(will_be_noticed(out)?)
 }

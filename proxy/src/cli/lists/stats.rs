@@ -58,14 +58,13 @@ impl Stats {
         let counts = built.index.counts();
         writeln!(
             out,
-            "{} distinct names, {} addresses and networks, {} URLs and {} expressions in {} \
-             categories of {} lists; version {}.",
-            output::count(counts.domains as u64),
-            output::count(counts.addresses as u64),
-            output::count(counts.urls as u64),
-            output::count(counts.expressions as u64),
-            counts.categories,
-            counts.lists,
+            "{}, {}, {} and {} in {} of {}; version {}.",
+            output::counted(counts.domains as u64, "distinct name", "distinct names"),
+            output::counted(counts.addresses as u64, "address", "addresses and networks"),
+            output::counted(counts.urls as u64, "URL", "URLs"),
+            output::counted(counts.expressions as u64, "expression", "expressions"),
+            output::counted(counts.categories as u64, "category", "categories"),
+            output::counted(counts.lists as u64, "list", "lists"),
             built.index.version(),
         )?;
         Ok(Answer::Yes)

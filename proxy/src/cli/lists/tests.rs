@@ -79,7 +79,7 @@ fn an_import_is_taken_in_searched_and_told_from_what_people_edit() {
     let import = ["import", path.to_str().unwrap(), "--name", "theirs"];
     let text = said(|out| lists(&import).run(&loaded, out));
     assert!(
-        text.contains("Imported theirs: 1 entries in 1 categories"),
+        text.contains("Imported theirs: 1 entry in 1 category"),
         "{text}"
     );
     assert!(text.contains("not used:"), "{text}");

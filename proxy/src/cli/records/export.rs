@@ -116,14 +116,14 @@ impl Export {
             moment.map_or_else(|| "-".to_owned(), |moment| format!("{moment:.0}"))
         };
         Ok(format!(
-            "Exported {} rows for {}{to}. From {} to {}; {} gaps in that time, {} requests and \
-             tunnels still open. SHA-256 {}",
-            output::count(statement.rows),
+            "Exported {} for {}{to}. From {} to {}; {} in that time, requests and tunnels still \
+             open: {}. SHA-256 {}",
+            output::counted(statement.rows, "row", "rows"),
             statement.purpose,
             moment(statement.first),
             moment(statement.last),
-            statement.gaps,
-            statement.still_open,
+            output::counted(statement.gaps, "gap", "gaps"),
+            output::count(statement.still_open),
             statement.sha256,
         ))
     }

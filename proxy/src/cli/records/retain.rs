@@ -38,12 +38,9 @@ impl Retain {
         }
         let word = if self.dry_run { "Due" } else { "Removed" };
         for due in &due {
-            let (rows, segments) = (output::count(due.rows), due.segments);
-            writeln!(
-                out,
-                "{word}: {}, {rows} rows in {segments} segments",
-                due.period
-            )?;
+            let rows = output::counted(due.rows, "row", "rows");
+            let segments = output::counted(due.segments as u64, "segment", "segments");
+            writeln!(out, "{word}: {}, {rows} in {segments}", due.period)?;
         }
         if due.is_empty() {
             writeln!(out, "Nothing is due.")?;

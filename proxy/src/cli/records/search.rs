@@ -72,7 +72,7 @@ impl Search {
             return Err(error.into());
         }
         if !self.json {
-            writeln!(out, "{} rows.", output::count(searched.rows))?;
+            writeln!(out, "{}.", output::counted(searched.rows, "row", "rows"))?;
         }
         Ok(whole(&searched.unreadable))
     }
