@@ -367,7 +367,8 @@ fn caps(snapshot: &Snapshot, who: &Who, decided: &Decided) -> Vec<Cap> {
     caps
 }
 
-fn allowance_spent() -> Answer {
+/// The page for a day's allowance that is used up.
+pub(crate) fn allowance_spent() -> Answer {
     Answer::new(
         StatusCode::FORBIDDEN,
         Some("http_request_denied"),

@@ -72,7 +72,7 @@ pub(crate) async fn forward(
         let connection = connect(errand, true).await?;
         exchange(errand, connection, outgoing, body, gate.as_deref(), &inbox)
             .await
-            .map_err(|failure| failed(errand.task, &failure))?
+            .map_err(|failure| failed(errand, &failure))?
     } else {
         send(errand, &key, outgoing, body, bodiless, gate.as_deref(), &inbox).await?
     };
@@ -205,7 +205,7 @@ async fn send(
         let connection = connect(errand, false).await?;
         return exchange(errand, connection, outgoing, body, gate, inbox)
             .await
-            .map_err(|failure| failed(errand.task, &failure));
+            .map_err(|failure| failed(errand, &failure));
     };
     let again = (bodiless && outgoing.method().is_idempotent()).then(|| outgoing.clone());
     let address = pooled.address;
@@ -219,9 +219,9 @@ async fn send(
             let connection = connect(errand, false).await?;
             exchange(errand, connection, outgoing, Body::Empty, gate, inbox)
                 .await
-                .map_err(|failure| failed(errand.task, &failure))
+                .map_err(|failure| failed(errand, &failure))
         }
-        _ => Err(failed(errand.task, &failure)),
+        _ => Err(failed(errand, &failure)),
     }
 }
 
@@ -384,8 +384,14 @@ fn classify(error: &crate::interim::ExchangeError) -> Failure {
     }
 }
 
-fn failed(task: &Task, failure: &Failure) -> Answer {
-    task.ended(failure.end);
+/// The answer to a failed exchange: a body that was cut at a limit failed for that reason.
+fn failed(errand: &Errand<'_>, failure: &Failure) -> Answer {
+    let limit = errand.decided.verdict.limits.upload_size;
+    match (errand.task.end(), limit) {
+        (Some(End::SizeLimit), Some(limit)) => return decision::too_large(errand.task, true, limit),
+        (Some(End::Allowance), _) => return decision::allowance_spent(),
+        _ => errand.task.ended(failure.end),
+    }
     Answer::origin(failure.status, failure.label, failure.words)
 }
 

@@ -6,10 +6,11 @@
 
 use crate::clock;
 use crate::shared::Shared;
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::{self, Filled, Snapshot};
 use crate::users::Users;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use weir_categories::Index;
 use weir_config::{Fault, Faults, Loaded, Settings};
 use weir_monitoring::{End, Kind, Record};
 
@@ -67,9 +68,11 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
         if !refused.0.is_empty() {
             return Err(refused);
         }
-        let (index, _) = snapshot::build_index(&loaded.settings)?;
+        let (index, filled) = lists(&loaded.settings, old)?;
         let users = Arc::new(Users::load(&loaded.settings.users_file())?);
-        Snapshot::build(loaded, index, users)
+        let mut new = Snapshot::build(loaded, index, users)?;
+        new.filled = filled;
+        Ok(new)
     })
     .await;
 }
@@ -78,10 +81,10 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
 pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Changed) {
     let what = if changed.lists { "lists" } else { "users" };
     apply(shared, state, what, move |old| {
-        let index = if changed.lists {
-            snapshot::build_index(&old.settings)?.0
+        let (index, filled) = if changed.lists {
+            lists(&old.settings, old)?
         } else {
-            Arc::clone(&old.index)
+            (Arc::clone(&old.index), Arc::clone(&old.filled))
         };
         let users = if changed.users {
             Arc::new(Users::load(&old.settings.users_file())?)
@@ -94,9 +97,21 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
             path: None,
             warnings: Vec::new(),
         };
-        Snapshot::build(loaded, index, users)
+        let mut new = Snapshot::build(loaded, index, users)?;
+        new.filled = filled;
+        Ok(new)
     })
     .await;
+}
+
+fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>), Faults> {
+    let (index, report) = snapshot::build_index(settings)?;
+    let emptied = snapshot::emptied(&old.filled, &report);
+    if emptied.0.is_empty() {
+        Ok((index, snapshot::filled(&report)))
+    } else {
+        Err(emptied)
+    }
 }
 
 async fn apply<F>(shared: &Arc<Shared>, state: &Arc<State>, what: &'static str, build: F)

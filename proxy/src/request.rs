@@ -246,6 +246,8 @@ fn initiator(request: &Request<Incoming>) -> Initiator {
             Some(_) => Initiator::SubResource,
             None => Initiator::Unknown,
         },
+        // To http:// sites browsers send no Sec-Fetch-*, but with a navigation alone this.
+        None if field(fields, "upgrade-insecure-requests") == Some("1") => Initiator::Navigation,
         None => Initiator::Unknown,
     }
 }

@@ -85,7 +85,8 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let first = Snapshot::build(loaded, index, users)?;
+    let mut first = Snapshot::build(loaded, index, users)?;
+    first.filled = snapshot::filled(&report);
     let sockets = bind(&first.settings)?;
     let console = first.settings.console.address;
     listener::is_free(console).with_context(|| format!("console {console}"))?;

@@ -6,9 +6,9 @@
 use crate::dial::Egress;
 use crate::users::Users;
 use dashmap::DashMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use weir_categories::{CategoryId, CategorySet, Index, Report};
 use weir_config::{Fault, Faults, Loaded, PolicyFile, Settings};
@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) policy: Policy,
     pub(crate) index: Arc<Index>,
     pub(crate) users: Arc<Users>,
+    /// What the lists were made of, to notice one that is emptied.
+    pub(crate) filled: Arc<Filled>,
     pub(crate) egress: Egress,
     /// Changes when the egress rules do: pooled connections were checked under one of them.
     pub(crate) egress_version: u64,
@@ -95,6 +97,34 @@ pub(crate) fn build_index(settings: &Settings) -> Result<(Arc<Index>, Report), F
     Ok((Arc::new(built.index), built.report))
 }
 
+/// Entries of each list file that has any.
+pub(crate) type Filled = BTreeMap<PathBuf, u64>;
+
+/// The list files that have entries.
+pub(crate) fn filled(report: &Report) -> Arc<Filled> {
+    let files = report.files.iter().filter(|file| file.entries > 0);
+    Arc::new(files.map(|file| (file.file.clone(), file.entries)).collect())
+}
+
+/// List files that had entries and now have none: more likely an editor's or a copy's
+/// accident than a wish, and an empty list lets everything through (threats §7).
+pub(crate) fn emptied(old: &Filled, report: &Report) -> Faults {
+    let lost = report
+        .files
+        .iter()
+        .filter(|file| file.entries == 0 && old.contains_key(&file.file));
+    Faults(
+        lost.map(|file| Fault {
+            file: file.file.clone(),
+            line: None,
+            key: format!("{} of {}", file.category, file.list),
+            message: "the list became empty, so the old lists stay in force; to empty it on purpose, delete the file"
+                .to_owned(),
+        })
+        .collect(),
+    )
+}
+
 impl Snapshot {
     /// Builds a snapshot around lists that are compiled already.
     ///
@@ -136,6 +166,7 @@ impl Snapshot {
             settings,
             index,
             users,
+            filled: Arc::default(),
         })
     }
 

@@ -63,18 +63,29 @@ impl Task {
         }
     }
 
-    /// Counts payload bytes towards the origin and returns the total.
-    pub(crate) fn moved_up(&self, bytes: u64) -> u64 {
-        let total = self.up.get() + bytes;
-        self.up.set(total);
-        total
+    /// How the task ended, if that is known yet.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end.get()
     }
 
-    /// Counts payload bytes towards the client and returns the total.
-    pub(crate) fn moved_down(&self, bytes: u64) -> u64 {
-        let total = self.down.get() + bytes;
-        self.down.set(total);
-        total
+    /// Payload bytes towards the origin so far.
+    pub(crate) fn up(&self) -> u64 {
+        self.up.get()
+    }
+
+    /// Payload bytes towards the client so far.
+    pub(crate) fn down(&self) -> u64 {
+        self.down.get()
+    }
+
+    /// Counts payload bytes towards the origin.
+    pub(crate) fn moved_up(&self, bytes: u64) {
+        self.up.set(self.up.get() + bytes);
+    }
+
+    /// Counts payload bytes towards the client.
+    pub(crate) fn moved_down(&self, bytes: u64) {
+        self.down.set(self.down.get() + bytes);
     }
 
     /// Turns the task into a tunnel: writes the opening row now, the closing one at the end.

@@ -69,6 +69,8 @@ impl Transfer {
         if self.daily.as_ref().is_some_and(Daily::is_spent) {
             return Poll::Ready(Err(End::Allowance));
         }
+        // One byte beyond a limit is asked for, so that a transfer of just that size can end.
+        let want = self.left(direction).map_or(want, |left| want.min(left.max(1)));
         if self.flow.is_free(direction) {
             return Poll::Ready(Ok(want));
         }
@@ -92,24 +94,34 @@ impl Transfer {
         }
     }
 
-    /// Counts bytes that were handed on.
+    /// Counts bytes that are about to be handed on.
     ///
     /// # Errors
-    /// The end to record when a size limit is passed: the transfer must be cut.
+    /// The end to record when they would pass a size limit: then nothing is counted, and
+    /// nothing may be handed on.
     pub(crate) fn moved(&self, direction: Direction, bytes: usize) -> Result<(), End> {
+        if self.left(direction).is_some_and(|left| bytes > left) {
+            return Err(End::SizeLimit);
+        }
         let bytes = bytes as u64;
         if let Some(daily) = &self.daily {
             // The sum is asked before the next chunk.
             let _ = daily.meter.charge(bytes);
         }
-        let (total, limit) = match direction {
-            Direction::Down => (self.task.moved_down(bytes), self.download_size),
-            Direction::Up => (self.task.moved_up(bytes), self.upload_size),
-        };
-        match limit {
-            Some(limit) if total > limit => Err(End::SizeLimit),
-            _ => Ok(()),
+        match direction {
+            Direction::Down => self.task.moved_down(bytes),
+            Direction::Up => self.task.moved_up(bytes),
         }
+        Ok(())
+    }
+
+    /// Bytes that the size limit leaves; none without a limit.
+    fn left(&self, direction: Direction) -> Option<usize> {
+        let (moved, limit) = match direction {
+            Direction::Down => (self.task.down(), self.download_size),
+            Direction::Up => (self.task.up(), self.upload_size),
+        };
+        limit.map(|limit| usize::try_from(limit.saturating_sub(moved)).unwrap_or(usize::MAX))
     }
 
     /// Says how the transfer ended.

@@ -114,7 +114,6 @@ impl Way<'_> {
                 Step::Failed(end) => return Err(end),
                 Step::Moved(read, mut rest) => {
                     self.transfer.refund(self.direction, want - read);
-                    self.transfer.moved(self.direction, read)?;
                     self.watch.renew();
                     self.write_all(&mut rest).await?;
                 }
@@ -131,6 +130,9 @@ impl Way<'_> {
             Err(_) => return Step::Failed(self.sender_gone()),
         };
         let data = buffer.get(..read).unwrap_or_default();
+        if let Err(end) = self.transfer.moved(self.direction, read) {
+            return Step::Failed(end);
+        }
         let written = match self.to.try_write(data) {
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
