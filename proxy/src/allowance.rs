@@ -37,11 +37,19 @@ impl Allowance {
         match std::fs::read(&file).map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
             Ok(Ok(kept)) => counters.restore(&Usage {
                 day: kept.day,
-                used: kept.used.into_iter().map(|(user, bytes)| (user.into(), bytes)).collect(),
+                used: kept
+                    .used
+                    .into_iter()
+                    .map(|(user, bytes)| (user.into(), bytes))
+                    .collect(),
             }),
-            Ok(Err(error)) => tracing::warn!(%error, "the daily allowances cannot be read; today's begin again"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the daily allowances cannot be read; today's begin again")
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(%error, "the daily allowances cannot be read; today's begin again"),
+            Err(error) => {
+                tracing::warn!(%error, "the daily allowances cannot be read; today's begin again")
+            }
         }
         Allowance {
             counters,
@@ -75,7 +83,11 @@ impl Allowance {
         }
         let kept = Kept {
             day: usage.day,
-            used: usage.used.iter().map(|(user, bytes)| (user.to_string(), *bytes)).collect(),
+            used: usage
+                .used
+                .iter()
+                .map(|(user, bytes)| (user.to_string(), *bytes))
+                .collect(),
         };
         let beside = self.file.with_extension("json.new");
         std::fs::write(&beside, serde_json::to_vec(&kept)?)?;

@@ -116,7 +116,10 @@ impl RelayBody {
         }
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         while self.pending.is_empty() {
             let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 None => {
@@ -140,7 +143,10 @@ impl RelayBody {
         if matches!(self.direction, Direction::Down) {
             self.watch.renew();
         }
-        let granted = match self.transfer.poll_take(self.direction, self.pending.len(), cx) {
+        let granted = match self
+            .transfer
+            .poll_take(self.direction, self.pending.len(), cx)
+        {
             Poll::Pending => {
                 self.waited = true;
                 return Poll::Pending;

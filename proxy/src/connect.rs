@@ -65,7 +65,7 @@ pub(crate) async fn raw(conn: &Rc<Conn>, stream: &mut TcpStream, head: &Bytes) -
     let task = decision::begin(conn, &snapshot, "CONNECT");
     conn.at_work(&task);
     let patience = snapshot.settings.deadlines.head;
-    let opened = match parse(head, snapshot.settings.bounds.fields as usize) {
+    let opened = match parse(head, snapshot.settings.bounds.fields) {
         Ok(parsed) => open(conn, &snapshot, &task, &parsed).await,
         Err(answer) => Err(answer),
     };
@@ -86,7 +86,11 @@ pub(crate) async fn raw(conn: &Rc<Conn>, stream: &mut TcpStream, head: &Bytes) -
             let close = answer.close;
             let bytes = answer.into_bytes(&snapshot, &task.event());
             let sent = connection::write(stream, &bytes, patience).await;
-            if close || !sent { Next::Close } else { Next::Again }
+            if close || !sent {
+                Next::Close
+            } else {
+                Next::Again
+            }
         }
     }
 }
@@ -99,7 +103,9 @@ pub(crate) async fn over_hyper(
     request: Request<Incoming>,
 ) -> Result<Response, Answer> {
     if conn.inner.is_some() {
-        return Err(Answer::malformed("A tunnel cannot be opened inside a tunnel."));
+        return Err(Answer::malformed(
+            "A tunnel cannot be opened inside a tunnel.",
+        ));
     }
     let authority = request.uri().authority().map_or("", |a| a.as_str());
     let parsed = Parsed {
@@ -137,7 +143,9 @@ fn parse(head: &[u8], most_fields: usize) -> Result<Parsed, Answer> {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let value = HeaderValue::from_bytes(field.value);
         let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(Answer::malformed("A field of the CONNECT request is not valid."));
+            return Err(Answer::malformed(
+                "A field of the CONNECT request is not valid.",
+            ));
         };
         map.append(name, value);
     }
@@ -194,7 +202,9 @@ async fn open(
         deadlines.resolve,
         deadlines.connect,
     );
-    let (origin, address) = dialled.await.map_err(|error| decision::dial_failed(&error))?;
+    let (origin, address) = dialled
+        .await
+        .map_err(|error| decision::dial_failed(&error))?;
     task.note(|record| {
         record.origin = Some(address.ip());
         record.inspected = content == Content::Http;
@@ -226,9 +236,12 @@ fn authority(task: &Rc<Task>, parsed: &Parsed) -> Result<(Host, u16), Answer> {
         record.port = port;
         record.scheme = Some("connect");
     });
-    decision::one_host_field(&parsed.fields, parsed.version).map_err(|why| refused(why))?;
+    decision::one_host_field(&parsed.fields, parsed.version).map_err(refused)?;
     let framed = parsed.fields.contains_key(header::TRANSFER_ENCODING)
-        || parsed.fields.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        || parsed
+            .fields
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|length| length != "0");
     if framed {
         return Err(refused("A CONNECT request has no body."));
     }
@@ -264,7 +277,14 @@ pub(crate) async fn run(conn: Rc<Conn>, opened: Opened, client: TcpStream, early
         Content::Opaque => carry(opened, client, early).await,
         Content::Http => {
             opened.transfer.task().becomes_tunnel();
-            keep_for_inner(&conn, opened.origin, &opened.host, opened.port, &opened.snapshot).await;
+            keep_for_inner(
+                &conn,
+                opened.origin,
+                &opened.host,
+                opened.port,
+                &opened.snapshot,
+            )
+            .await;
             let inner = Inner {
                 host: opened.host,
                 port: opened.port,

@@ -85,7 +85,10 @@ async fn peek(stream: &mut TcpStream, buffer: &mut BytesMut, bound: usize) -> Pe
     loop {
         // Empty lines before a request line are allowed (RFC 9112 §2.2); hyper skips them
         // too, but a CONNECT behind them must not be missed.
-        let blank = buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        let blank = buffer
+            .iter()
+            .take_while(|b| matches!(b, b'\r' | b'\n'))
+            .count();
         let _ = buffer.split_to(blank);
         let known = buffer.len().min(CONNECT.len());
         if buffer.get(..known) != CONNECT.get(..known) {

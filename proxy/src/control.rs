@@ -32,7 +32,11 @@ impl Console {
         let refuses = self.shared.snapshot.load().refuses_unrecorded;
         let (state, detail) = if !health.writable {
             let error = health.last_error.as_deref().unwrap_or("unknown");
-            let then = if refuses { "the web is paused" } else { "filtering goes on unrecorded" };
+            let then = if refuses {
+                "the web is paused"
+            } else {
+                "filtering goes on unrecorded"
+            };
             let dropped = health.dropped;
             (
                 State::Failing,
@@ -42,7 +46,9 @@ impl Console {
             let dropped = health.dropped;
             (
                 State::Warning,
-                format!("records are written; {dropped} were lost since the start, see the gap rows"),
+                format!(
+                    "records are written; {dropped} were lost since the start, see the gap rows"
+                ),
             )
         } else {
             (State::Ok, "records are written".to_owned())
@@ -69,7 +75,11 @@ impl Console {
     fn lists(&self) -> Check {
         let snapshot = self.shared.snapshot.load();
         let counts = snapshot.index.counts();
-        let state = if counts.domains == 0 { State::Warning } else { State::Ok };
+        let state = if counts.domains == 0 {
+            State::Warning
+        } else {
+            State::Ok
+        };
         Check {
             name: "lists",
             state,
@@ -123,7 +133,11 @@ impl Control for Console {
                 .collect()
         };
         let mut identification = Vec::new();
-        if settings.listeners.iter().any(|listener| listener.login != LoginMode::Off) {
+        if settings
+            .listeners
+            .iter()
+            .any(|listener| listener.login != LoginMode::Off)
+        {
             identification.push("by your school name and password".to_owned());
         }
         if !settings.devices.is_empty() {
@@ -131,7 +145,9 @@ impl Control for Console {
         }
         identification.push(match settings.unknown_network {
             UnknownNetwork::Strictest => "otherwise by network address, as a guest".to_owned(),
-            UnknownNetwork::Refuse => "otherwise by network address; unknown networks are refused".to_owned(),
+            UnknownNetwork::Refuse => {
+                "otherwise by network address; unknown networks are refused".to_owned()
+            }
         });
         let mut purposes: Vec<String> = snapshot
             .policy_file

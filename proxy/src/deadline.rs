@@ -84,7 +84,9 @@ impl Watch {
         if self.phase.get() != Phase::Body {
             return;
         }
-        let Some(until) = self.until.get() else { return };
+        let Some(until) = self.until.get() else {
+            return;
+        };
         let now = self.now.get();
         let rate = self.limits.minimum_rate.max(1);
         let micros = (bytes as u64).saturating_mul(1_000_000) / rate;
@@ -110,10 +112,12 @@ impl Watch {
     }
 
     fn check(&self, now: Instant) {
-        if self.until.get().is_some_and(|until| until <= now) && !self.expired.replace(true) {
-            if let Some(waker) = self.waker.borrow_mut().take() {
-                waker.wake();
-            }
+        let due = self.until.get().is_some_and(|until| until <= now);
+        if due
+            && !self.expired.replace(true)
+            && let Some(waker) = self.waker.borrow_mut().take()
+        {
+            waker.wake();
         }
     }
 }

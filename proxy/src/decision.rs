@@ -77,12 +77,17 @@ pub(crate) fn decide(
     asked: &Asked<'_>,
 ) -> Result<Decided, Answer> {
     let categories = categories(snapshot, asked);
-    let verdict = snapshot.policy.decide(&facts(conn, snapshot, who, asked, &categories));
+    let verdict = snapshot
+        .policy
+        .decide(&facts(conn, snapshot, who, asked, &categories));
     let text = snapshot.categories_text(&categories);
     task.note(|record| record.categories = Some(text));
     note_verdict(task, snapshot, &verdict, asked);
     match verdict.action {
-        Action::Allow => Ok(Decided { verdict, categories }),
+        Action::Allow => Ok(Decided {
+            verdict,
+            categories,
+        }),
         Action::Block => Err(blocked(snapshot, &verdict, asked)),
         Action::Warn => {
             let rule = rule_name(snapshot, &verdict);
@@ -93,7 +98,10 @@ pub(crate) fn decide(
                 rule: &rule,
             };
             if conn.worker.shared.warnings.holds(warned) {
-                Ok(Decided { verdict, categories })
+                Ok(Decided {
+                    verdict,
+                    categories,
+                })
             } else {
                 Err(warning(conn, snapshot, &verdict, asked, warned))
             }
@@ -110,7 +118,9 @@ pub(crate) fn decide_again(
     asked: &Asked<'_>,
 ) -> bool {
     let categories = categories(snapshot, asked);
-    let verdict = snapshot.policy.decide(&facts(conn, snapshot, who, asked, &categories));
+    let verdict = snapshot
+        .policy
+        .decide(&facts(conn, snapshot, who, asked, &categories));
     let rule = rule_name(snapshot, &verdict);
     let host = asked.host.shared();
     let allowed = match verdict.action {
@@ -269,20 +279,31 @@ fn warning(
     let mut answer = blocked(snapshot, verdict, asked);
     answer.title = "Please think before you go on";
     let host = asked.host.bracketed();
-    let port = if asked.port == 80 { String::new() } else { format!(":{}", asked.port) };
+    let port = if asked.port == 80 {
+        String::new()
+    } else {
+        format!(":{}", asked.port)
+    };
     if asked.method == "CONNECT" {
-        answer
-            .words
-            .push_str(&format!(" To go on, open http://{host}/ and choose to continue there."));
+        answer.words.push_str(&format!(
+            " To go on, open http://{host}/ and choose to continue there."
+        ));
         return answer;
     }
-    let query = asked.query.map(|query| format!("?{query}")).unwrap_or_default();
+    let query = asked
+        .query
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
     let to = format!("http://{host}{port}{}{query}", asked.path.unwrap_or("/"));
     let token = conn.worker.shared.warnings.token(warned, &to);
     let action = format!("http://{host}{port}{CONTINUE_PATH}");
     answer.form = Some((
         action,
-        vec![("to", to), ("rule", warned.rule.to_owned()), ("token", token)],
+        vec![
+            ("to", to),
+            ("rule", warned.rule.to_owned()),
+            ("token", token),
+        ],
     ));
     answer
 }
@@ -382,7 +403,11 @@ pub(crate) fn too_large(task: &Task, upload: bool, limit: u64) -> Answer {
     task.ended(End::SizeLimit);
     task.note(|record| record.verdict = weir_monitoring::Verdict::Block);
     let (status, label, what) = if upload {
-        (StatusCode::PAYLOAD_TOO_LARGE, "http_request_denied", "upload")
+        (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "http_request_denied",
+            "upload",
+        )
     } else {
         (StatusCode::FORBIDDEN, "http_response_body_size", "download")
     };
@@ -405,7 +430,9 @@ pub(crate) fn answered(task: &Task, answer: &Answer) {
             record.error = answer.label;
         }
         // Who signs in, and who failed to, is not a visit.
-        if record.identity == Identity::None && answer.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        if record.identity == Identity::None
+            && answer.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        {
             record.inspected = true;
         }
     });

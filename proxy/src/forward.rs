@@ -74,7 +74,16 @@ pub(crate) async fn forward(
             .await
             .map_err(|failure| failed(errand, &failure))?
     } else {
-        send(errand, &key, outgoing, body, bodiless, gate.as_deref(), &inbox).await?
+        send(
+            errand,
+            &key,
+            outgoing,
+            body,
+            bodiless,
+            gate.as_deref(),
+            &inbox,
+        )
+        .await?
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::switched(errand, upgrade.as_ref(), response).await;
@@ -91,11 +100,7 @@ pub(crate) async fn forward(
 }
 
 /// Passes the response body on, and the connection back to the pool behind it.
-fn incoming_body(
-    errand: &Errand<'_>,
-    body: Incoming,
-    back: Option<(Key, Connection)>,
-) -> Body {
+fn incoming_body(errand: &Errand<'_>, body: Incoming, back: Option<(Key, Connection)>) -> Body {
     let worker = Rc::clone(&errand.conn.worker);
     let put = move || {
         if let Some((key, connection)) = back {
@@ -162,7 +167,10 @@ fn outgoing_head(
         upgrade::offer(&mut fields);
     }
     if let (Some(hops), true) = (hops, counts_hops(&parts.method)) {
-        fields.insert(header::MAX_FORWARDS, HeaderValue::from(hops.saturating_sub(1)));
+        fields.insert(
+            header::MAX_FORWARDS,
+            HeaderValue::from(hops.saturating_sub(1)),
+        );
     }
     let bad = |_| Answer::malformed("The address is not valid.");
     let host = HeaderValue::from_str(&errand.target.authority()).map_err(|_| bad(()))?;
@@ -243,7 +251,9 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
         .note(|record| record.origin = Some(address.ip()));
     let protocol = |_| Answer::origin(502, "connection_terminated", "The site hung up.");
     let sender = match errand.target.scheme {
-        Scheme::Http if upgrade => speak_upgradable(TokioIo::new(stream)).await.map_err(protocol)?,
+        Scheme::Http if upgrade => speak_upgradable(TokioIo::new(stream))
+            .await
+            .map_err(protocol)?,
         Scheme::Http => speak(TokioIo::new(stream)).await.map_err(protocol)?,
         Scheme::Https => {
             let tls = crate::tls::handshake(
@@ -388,8 +398,14 @@ fn classify(error: &crate::interim::ExchangeError) -> Failure {
 fn failed(errand: &Errand<'_>, failure: &Failure) -> Answer {
     let limit = errand.decided.verdict.limits.upload_size;
     match (errand.task.end(), limit) {
-        (Some(End::SizeLimit), Some(limit)) => return decision::too_large(errand.task, true, limit),
+        (Some(End::SizeLimit), Some(limit)) => {
+            return decision::too_large(errand.task, true, limit);
+        }
         (Some(End::Allowance), _) => return decision::allowance_spent(),
+        // The client's body broke off or is not valid; the origin did nothing wrong.
+        (Some(End::ClientGone), _) => {
+            return Answer::malformed("The body of the request could not be read.");
+        }
         _ => errand.task.ended(failure.end),
     }
     Answer::origin(failure.status, failure.label, failure.words)
@@ -404,10 +420,11 @@ fn check_response(errand: &Errand<'_>, response: &http::Response<Incoming>) -> R
     }
     let length = whole_length(response);
     let limits = &errand.decided.verdict.limits;
-    if let (Some(limit), Some(length)) = (limits.download_size, length) {
-        if length > limit && errand.asked.method != "HEAD" {
-            return Err(decision::too_large(errand.task, false, limit));
-        }
+    if let (Some(limit), Some(length)) = (limits.download_size, length)
+        && length > limit
+        && errand.asked.method != "HEAD"
+    {
+        return Err(decision::too_large(errand.task, false, limit));
     }
     let content_type = response
         .headers()
@@ -440,12 +457,15 @@ fn whole_length(response: &http::Response<Incoming>) -> Option<u64> {
 /// NTLM and Negotiate authenticate a connection, not a request: such a connection must not
 /// be shared (threats §3).
 fn is_bound_to_connection(fields: &HeaderMap) -> bool {
-    fields.get_all(header::WWW_AUTHENTICATE).iter().any(|value| {
-        ["ntlm", "negotiate"].iter().any(|name| {
-            let scheme = value.as_bytes().get(..name.len());
-            scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(name.as_bytes()))
+    fields
+        .get_all(header::WWW_AUTHENTICATE)
+        .iter()
+        .any(|value| {
+            ["ntlm", "negotiate"].iter().any(|name| {
+                let scheme = value.as_bytes().get(..name.len());
+                scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(name.as_bytes()))
+            })
         })
-    })
 }
 
 /// Leaves the socket of an upgraded exchange to the connection.

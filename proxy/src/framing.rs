@@ -4,8 +4,8 @@
 //! transfer coding over a length, and reads codings leniently. Everything here is refused,
 //! nothing repaired.
 
-use http::header::{self, HeaderMap};
 use http::Version;
+use http::header::{self, HeaderMap};
 
 /// What the raw head of a request shows and hyper's parse of it no longer does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +57,11 @@ fn starts_with_length(line: &[u8]) -> bool {
 ///
 /// # Errors
 /// Words for the answer.
-pub(crate) fn request(fields: &HeaderMap, version: Version, raw: RawHead) -> Result<(), &'static str> {
+pub(crate) fn request(
+    fields: &HeaderMap,
+    version: Version,
+    raw: RawHead,
+) -> Result<(), &'static str> {
     if raw.lengths {
         return Err("The request has more than one Content-Length field.");
     }
@@ -67,7 +71,8 @@ pub(crate) fn request(fields: &HeaderMap, version: Version, raw: RawHead) -> Res
     if raw.fragment {
         return Err("The address has a fragment.");
     }
-    fields_agree(fields, version).map_err(|()| "The request does not say clearly where its body ends.")
+    fields_agree(fields, version)
+        .map_err(|()| "The request does not say clearly where its body ends.")
 }
 
 /// Checks the framing fields of a response.
@@ -80,10 +85,10 @@ fn fields_agree(fields: &HeaderMap, version: Version) -> Result<(), ()> {
     let Some(coding) = codings.next() else {
         return Ok(());
     };
-    let one_chunked = codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    let clear = one_chunked
-        && version == Version::HTTP_11
-        && !fields.contains_key(header::CONTENT_LENGTH);
+    let one_chunked =
+        codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let clear =
+        one_chunked && version == Version::HTTP_11 && !fields.contains_key(header::CONTENT_LENGTH);
     clear.then_some(()).ok_or(())
 }
 
@@ -117,8 +122,14 @@ mod tests {
         assert!(clear(&[("transfer-encoding", "Chunked")]));
         assert!(!clear(&[("transfer-encoding", "chunked, chunked")]));
         assert!(!clear(&[("transfer-encoding", "gzip, chunked")]));
-        assert!(!clear(&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")]));
-        assert!(!clear(&[("transfer-encoding", "chunked"), ("content-length", "5")]));
+        assert!(!clear(&[
+            ("transfer-encoding", "chunked"),
+            ("transfer-encoding", "chunked")
+        ]));
+        assert!(!clear(&[
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5")
+        ]));
         assert!(!clear(&[("transfer-encoding", "xchunked")]));
     }
 
@@ -131,7 +142,10 @@ mod tests {
     #[test]
     fn the_raw_head_shows_what_parsing_hides() {
         let seen = |head: &[u8]| inspect(head);
-        assert_eq!(seen(b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"), RawHead::default());
+        assert_eq!(
+            seen(b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+            RawHead::default()
+        );
         assert!(seen(b"GET http://a/#b HTTP/1.1\r\n\r\n").fragment);
         assert!(!seen(b"GET http://a/ HTTP/1.1\r\nX: #\r\n\r\n").fragment);
         assert!(seen(b"GET / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 1\r\n\r\n").lengths);

@@ -177,7 +177,10 @@ mod tests {
     #[test]
     fn connection_cannot_remove_what_decides_or_frames() {
         let mut map = fields(&[
-            ("connection", "host, content-length, cookie, authorization, connection"),
+            (
+                "connection",
+                "host, content-length, cookie, authorization, connection",
+            ),
             ("host", "example.org"),
             ("content-length", "3"),
             ("cookie", "a=b"),

@@ -10,8 +10,8 @@ use crate::reply::Answer;
 use crate::snapshot::Snapshot;
 use crate::task::Task;
 use crate::users::User;
-use http::header::{self, HeaderMap};
 use http::StatusCode;
+use http::header::{self, HeaderMap};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -44,7 +44,8 @@ impl Who {
 
     /// Whether the password need not be looked at again yet.
     pub(crate) fn is_fresh(&self, login: &weir_config::Login) -> bool {
-        self.verified.is_none_or(|then| then.elapsed() < login.cache_lifetime)
+        self.verified
+            .is_none_or(|then| then.elapsed() < login.cache_lifetime)
     }
 }
 
@@ -99,7 +100,10 @@ pub(crate) fn who(
 }
 
 fn with_user<'a>(snapshot: &Snapshot, device: &'a Device) -> Cow<'a, Device> {
-    let user = device.user.as_deref().and_then(|name| snapshot.users.get(name));
+    let user = device
+        .user
+        .as_deref()
+        .and_then(|name| snapshot.users.get(name));
     let Some(user) = user else {
         return Cow::Borrowed(device);
     };
@@ -162,10 +166,11 @@ pub(crate) async fn identify(
     let who = who(snapshot, user, address, conn.entrance.profile.as_ref())
         .map_err(|Unregistered| unregistered())?;
     // A machine that cannot log in is known by its address.
-    if conn.entrance.login == LoginMode::Required && who.identity != Identity::Password {
-        if who.identity != Identity::Device {
-            return Err(Answer::sign_in("Sign in with your school name and password."));
-        }
+    let known = matches!(who.identity, Identity::Password | Identity::Device);
+    if conn.entrance.login == LoginMode::Required && !known {
+        return Err(Answer::sign_in(
+            "Sign in with your school name and password.",
+        ));
     }
     let who = Rc::new(who);
     decision::note_who(task, &who);

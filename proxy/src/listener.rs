@@ -21,7 +21,6 @@ const BACKLOG: i32 = 4096;
 ///
 /// # Errors
 /// What the system says, e.g. that the address is in use.
-#[expect(clippy::disallowed_methods, reason = "the one place that listens")]
 pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
@@ -55,7 +54,7 @@ pub(crate) fn is_free(address: SocketAddr) -> io::Result<()> {
 pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, entrance: Rc<Entrance>) {
     let shared = std::sync::Arc::clone(&worker.shared);
     loop {
-        let most = worker.snapshot().settings.bounds.connections as usize;
+        let most = worker.snapshot().settings.bounds.connections;
         if !shared.has_room(most) {
             tokio::select! {
                 () = shared.drain.cancelled() => return,
@@ -80,7 +79,7 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, entrance: 
 
 fn take(worker: &Rc<Worker>, entrance: &Rc<Entrance>, stream: TcpStream, peer: SocketAddr) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let most = worker.snapshot().settings.bounds.connections_per_address as usize;
+    let most = worker.snapshot().settings.bounds.connections_per_address;
     let Some(seat) = worker.shared.seat(peer.ip(), most) else {
         return;
     };

@@ -77,22 +77,74 @@ impl Metrics {
             registry: Registry::default(),
         };
         let m = &metrics;
-        registry.register("connections_open", "Client connections open now", m.connections.clone());
-        registry.register("connections_accepted", "Client connections accepted", m.accepted.clone());
-        registry.register("connections_shed", "Client connections turned away at a bound", m.shed.clone());
-        registry.register("panics", "Tasks ended by a fault of Weir's own", m.panics.clone());
-        registry.register("decisions", "Requests and tunnels ended, by verdict", decisions);
+        registry.register(
+            "connections_open",
+            "Client connections open now",
+            m.connections.clone(),
+        );
+        registry.register(
+            "connections_accepted",
+            "Client connections accepted",
+            m.accepted.clone(),
+        );
+        registry.register(
+            "connections_shed",
+            "Client connections turned away at a bound",
+            m.shed.clone(),
+        );
+        registry.register(
+            "panics",
+            "Tasks ended by a fault of Weir's own",
+            m.panics.clone(),
+        );
+        registry.register(
+            "decisions",
+            "Requests and tunnels ended, by verdict",
+            decisions,
+        );
         registry.register("tunnels", "Tunnels ended", m.tunnels.clone());
-        registry.register("errors", "Failures, by RFC 9209 error type", m.errors.clone());
+        registry.register(
+            "errors",
+            "Failures, by RFC 9209 error type",
+            m.errors.clone(),
+        );
         registry.register_with_unit("payload", "Payload moved, by direction", Unit::Bytes, bytes);
-        registry.register_with_unit("uninspected", "Payload of tunnels that could not be inspected", Unit::Bytes, m.uninspected.clone());
-        registry.register("sign_ins", "Password checks, by outcome", m.sign_ins.clone());
-        registry.register("reloads", "Reloads of configuration, policy, users or lists, by outcome", m.reloads.clone());
+        registry.register_with_unit(
+            "uninspected",
+            "Payload of tunnels that could not be inspected",
+            Unit::Bytes,
+            m.uninspected.clone(),
+        );
+        registry.register(
+            "sign_ins",
+            "Password checks, by outcome",
+            m.sign_ins.clone(),
+        );
+        registry.register(
+            "reloads",
+            "Reloads of configuration, policy, users or lists, by outcome",
+            m.reloads.clone(),
+        );
         registry.register("list_names", "Names in the lists in force", m.names.clone());
-        registry.register("records_writable", "1 while records can be written", m.records_writable.clone());
-        registry.register("records_dropped", "Records lost because they could not be written", m.records_dropped.clone());
-        registry.register("records_written", "Records written since the start", m.records_written.clone());
-        Metrics { registry, ..metrics }
+        registry.register(
+            "records_writable",
+            "1 while records can be written",
+            m.records_writable.clone(),
+        );
+        registry.register(
+            "records_dropped",
+            "Records lost because they could not be written",
+            m.records_dropped.clone(),
+        );
+        registry.register(
+            "records_written",
+            "Records written since the start",
+            m.records_written.clone(),
+        );
+        Metrics {
+            registry,
+            ..metrics
+        }
     }
 
     /// Counts a finished request or tunnel.

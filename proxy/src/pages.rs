@@ -150,7 +150,12 @@ mod tests {
 
     #[test]
     fn every_page_says_how_to_ask_for_a_review() {
-        for review in ["", "office@school.example", "https://school.example/review", "the school office"] {
+        for review in [
+            "",
+            "office@school.example",
+            "https://school.example/review",
+            "the school office",
+        ] {
             let page = render(&Page {
                 review,
                 ..Page::default()

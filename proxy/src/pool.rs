@@ -71,7 +71,9 @@ impl Pool {
         idle.retain(|idle| !idle.connection.sender.is_closed());
         shelf.count -= before - idle.len();
         // One that is open but not ready is still finishing its last exchange.
-        let ready = idle.iter().rposition(|idle| idle.connection.sender.is_ready())?;
+        let ready = idle
+            .iter()
+            .rposition(|idle| idle.connection.sender.is_ready())?;
         shelf.count -= 1;
         Some(idle.swap_remove(ready).connection)
     }

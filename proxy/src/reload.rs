@@ -44,7 +44,10 @@ impl State {
 
     /// Why the last reload was refused; nothing when it succeeded.
     pub(crate) fn fault(&self) -> Option<String> {
-        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set_fault(&self, fault: Option<String>) {
@@ -124,7 +127,9 @@ where
     let built = tokio::task::spawn_blocking(move || build(&old)).await;
     let outcome = match built {
         Ok(Ok(new)) => {
-            shared.shaper.set_line(new.settings.line.down, new.settings.line.up);
+            shared
+                .shaper
+                .set_line(new.settings.line.down, new.settings.line.up);
             shared.metrics.names.set(new.index.counts().domains as i64);
             let note = format!(
                 "{what} reloaded: policy {}, lists {}",
@@ -133,7 +138,9 @@ where
             shared.snapshot.store(Arc::new(new));
             Ok(note)
         }
-        Ok(Err(faults)) => Err(format!("{what} not reloaded, the old stays in force:\n{faults}")),
+        Ok(Err(faults)) => Err(format!(
+            "{what} not reloaded, the old stays in force:\n{faults}"
+        )),
         Err(_) => Err(format!("{what} not reloaded: a fault of Weir's own")),
     };
     tell(shared, state, outcome);
@@ -168,19 +175,36 @@ fn needs_restart(old: &Settings, loaded: &Loaded) -> Faults {
         ("resolver", old.resolver != new.resolver),
         ("login", old.login != new.login),
         ("warn.entries", old.warn.entries != new.warn.entries),
-        ("origin.idle_connections", old.origin.idle_connections != new.origin.idle_connections),
-        ("origin.idle_per_host", old.origin.idle_per_host != new.origin.idle_per_host),
-        ("origin.idle_timeout", old.origin.idle_timeout != new.origin.idle_timeout),
+        (
+            "origin.idle_connections",
+            old.origin.idle_connections != new.origin.idle_connections,
+        ),
+        (
+            "origin.idle_per_host",
+            old.origin.idle_per_host != new.origin.idle_per_host,
+        ),
+        (
+            "origin.idle_timeout",
+            old.origin.idle_timeout != new.origin.idle_timeout,
+        ),
     ];
-    keys.extend(also.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key));
-    let file = loaded.path.clone().unwrap_or_else(|| PathBuf::from("(embedded)/weir.toml"));
+    keys.extend(
+        also.iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(key, _)| *key),
+    );
+    let file = loaded
+        .path
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("(embedded)/weir.toml"));
     Faults(
         keys.into_iter()
             .map(|key| Fault {
                 file: file.clone(),
                 line: None,
                 key: key.to_owned(),
-                message: "cannot change while Weir runs: put the old value back, or restart".to_owned(),
+                message: "cannot change while Weir runs: put the old value back, or restart"
+                    .to_owned(),
             })
             .collect(),
     )

@@ -137,7 +137,11 @@ impl Answer {
             words: &self.words,
             facts: &facts,
             school: &snapshot.settings.school,
-            review: snapshot.settings.review_contact.as_deref().unwrap_or_default(),
+            review: snapshot
+                .settings
+                .review_contact
+                .as_deref()
+                .unwrap_or_default(),
             form: self.form.as_ref().map(|(action, _)| Form {
                 action,
                 fields: &fields,
@@ -178,7 +182,11 @@ impl Answer {
             );
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            set(fields, "allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT");
+            set(
+                fields,
+                "allow",
+                "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT",
+            );
         }
         if let Some(seconds) = self.retry_after {
             set(fields, "retry-after", &seconds.to_string());

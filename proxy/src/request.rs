@@ -29,7 +29,8 @@ use weir_monitoring::{End, Initiator, Kind};
 /// Serves one request that hyper has parsed.
 pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Response {
     conn.watch.enter(Phase::Working);
-    conn.speaks_1_1.set(request.version() == http::Version::HTTP_11);
+    conn.speaks_1_1
+        .set(request.version() == http::Version::HTTP_11);
     let snapshot = conn.worker.snapshot();
     let task = decision::begin(&conn, &snapshot, request.method().as_str());
     task.note(|record| record.inspected = true);
@@ -45,7 +46,8 @@ pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Respon
     let response = served.unwrap_or_else(|mut answer| {
         decision::answered(&task, &answer);
         // What is left of the request's body would be read as the next request's head.
-        answer.close |= unread || (connect && answer.status != StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        answer.close |=
+            unread || (connect && answer.status != StatusCode::PROXY_AUTHENTICATION_REQUIRED);
         answer.into_response(&snapshot, &task.event())
     });
     task.note(|record| record.status = response.status().as_u16());
@@ -113,12 +115,11 @@ async fn serve(
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
     let transfer = decision::transfer(conn, snapshot, task, &who, &decided)?;
-    if let (Some(limit), Some(length)) =
-        (decided.verdict.limits.upload_size, request.body().size_hint().exact())
+    let length = request.body().size_hint().exact();
+    if let (Some(limit), Some(length)) = (decided.verdict.limits.upload_size, length)
+        && length > limit
     {
-        if length > limit {
-            return Err(decision::too_large(task, true, limit));
-        }
+        return Err(decision::too_large(task, true, limit));
     }
     let errand = forward::Errand {
         conn,
@@ -148,7 +149,10 @@ fn target(
     request: &Request<Incoming>,
     raw: RawHead,
 ) -> Result<Understood, Answer> {
-    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let length = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
     if length > snapshot.settings.bounds.target_bytes {
         return Err(too_long());
     }
@@ -165,16 +169,24 @@ fn target(
         _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
         _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
         _ => {
-            return Err(Answer::malformed("Only http and https addresses can be asked for."));
+            return Err(Answer::malformed(
+                "Only http and https addresses can be asked for.",
+            ));
         }
     };
-    let not_valid =
-        |error: weir_host::TargetError| Answer::malformed(&format!("The address is not valid: {error}."));
+    let not_valid = |error: weir_host::TargetError| {
+        Answer::malformed(&format!("The address is not valid: {error}."))
+    };
     let (host, port) = parse_authority(authority.as_str()).map_err(not_valid)?;
     let port = port.unwrap_or(scheme.default_port());
-    Target::from_parts(scheme, host, port, &path_and_query(request.method(), uri, raw))
-        .map(Understood::Target)
-        .map_err(not_valid)
+    Target::from_parts(
+        scheme,
+        host,
+        port,
+        &path_and_query(request.method(), uri, raw),
+    )
+    .map(Understood::Target)
+    .map_err(not_valid)
 }
 
 fn too_long() -> Answer {
@@ -193,14 +205,19 @@ fn inside_tunnel(
     request: &Request<Incoming>,
     raw: RawHead,
 ) -> Result<Target, Answer> {
-    let named = match (request.uri().authority(), request.headers().get(header::HOST)) {
+    let named = match (
+        request.uri().authority(),
+        request.headers().get(header::HOST),
+    ) {
         (Some(authority), _) => Some(authority.as_str()),
         (None, Some(host)) => host.to_str().ok(),
         (None, None) => None,
     };
-    let same = named.and_then(|named| parse_authority(named).ok()).is_some_and(|(host, port)| {
-        host == inner.host && port.unwrap_or(Scheme::Http.default_port()) == inner.port
-    });
+    let same = named
+        .and_then(|named| parse_authority(named).ok())
+        .is_some_and(|(host, port)| {
+            host == inner.host && port.unwrap_or(Scheme::Http.default_port()) == inner.port
+        });
     if !same {
         // RFC 9110 §15.5.20; domain fronting, threats §2.
         let mut answer = Answer::new(
@@ -272,7 +289,11 @@ fn last_hop(
     }
     if max_forwards(request.headers())? == Some(0) {
         task.ended(End::Complete);
-        return Ok(Some(if method == Method::TRACE { echo(request) } else { options() }));
+        return Ok(Some(if method == Method::TRACE {
+            echo(request)
+        } else {
+            options()
+        }));
     }
     if method == Method::TRACE && !snapshot.settings.http.trace {
         return Err(Answer::new(
@@ -290,7 +311,10 @@ pub(crate) fn max_forwards(fields: &http::HeaderMap) -> Result<Option<u32>, Answ
     let Some(value) = fields.get(header::MAX_FORWARDS) else {
         return Ok(None);
     };
-    let digits = value.to_str().ok().filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
+    let digits = value
+        .to_str()
+        .ok()
+        .filter(|v| v.bytes().all(|b| b.is_ascii_digit()));
     match digits.and_then(|digits| digits.parse().ok()) {
         Some(hops) => Ok(Some(hops)),
         None => Err(Answer::malformed("The Max-Forwards field is not a number.")),
@@ -299,7 +323,12 @@ pub(crate) fn max_forwards(fields: &http::HeaderMap) -> Result<Option<u32>, Answ
 
 /// What arrived, without what might be secret (RFC 9110 §9.3.8).
 fn echo(request: &Request<Incoming>) -> Response {
-    let mut text = format!("{} {} {:?}\r\n", request.method(), request.uri(), request.version());
+    let mut text = format!(
+        "{} {} {:?}\r\n",
+        request.method(),
+        request.uri(),
+        request.version()
+    );
     for (name, value) in request.headers() {
         let secret = matches!(
             *name,
@@ -310,9 +339,10 @@ fn echo(request: &Request<Incoming>) -> Response {
         }
     }
     let mut response = Response::new(Body::full(Bytes::from(text)));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("message/http"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("message/http"),
+    );
     response
 }
 
@@ -353,7 +383,9 @@ async fn proceed(
     request: Request<Incoming>,
 ) -> Result<Response, Answer> {
     conn.watch.enter(Phase::Body);
-    let form = Limited::new(request.into_body(), warn::FORM_BOUND).collect().await;
+    let form = Limited::new(request.into_body(), warn::FORM_BOUND)
+        .collect()
+        .await;
     let form = form
         .map_err(|_| Answer::malformed("The form could not be read."))?
         .to_bytes();
@@ -366,7 +398,11 @@ async fn proceed(
         rule: &rule,
     };
     let lifetime = snapshot.settings.warn.lifetime;
-    let accepted = conn.worker.shared.warnings.accept(warned, &to, &token, lifetime);
+    let accepted = conn
+        .worker
+        .shared
+        .warnings
+        .accept(warned, &to, &token, lifetime);
     let location = HeaderValue::from_str(&to);
     let (true, Ok(location)) = (accepted, location) else {
         return Err(Answer::new(

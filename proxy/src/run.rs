@@ -112,8 +112,9 @@ fn bind(settings: &Settings) -> anyhow::Result<Vec<Vec<TcpListener>>> {
                 .listeners
                 .iter()
                 .map(|listener| {
-                    listener::bind(listener.address)
-                        .with_context(|| format!("listener {:?} at {}", listener.name, listener.address))
+                    listener::bind(listener.address).with_context(|| {
+                        format!("listener {:?} at {}", listener.name, listener.address)
+                    })
                 })
                 .collect()
         })
@@ -158,8 +159,8 @@ async fn serve(
     report: Report,
 ) -> anyhow::Result<()> {
     let settings = shared.snapshot.load_full().settings.clone();
-    let resolver = Resolver::new(&settings.resolver, tokio::runtime::Handle::current())
-        .context("resolver")?;
+    let resolver =
+        Resolver::new(&settings.resolver, tokio::runtime::Handle::current()).context("resolver")?;
     let (running, mut finished) = mpsc::channel::<()>(1);
     for (number, sockets) in sockets.into_iter().enumerate() {
         let shared = Arc::clone(&shared);
@@ -180,7 +181,13 @@ async fn serve(
     let console = tokio::net::TcpListener::from_std(console)?;
     let pages = Arc::new(Console::new(Arc::clone(&shared), Arc::clone(&state)));
     let stop = shared.cut.clone();
-    let hosts = Hosts::new(settings.console.hosts.iter().map(|host| host.bracketed().to_string()));
+    let hosts = Hosts::new(
+        settings
+            .console
+            .hosts
+            .iter()
+            .map(|host| host.bracketed().to_string()),
+    );
     tokio::spawn(weir_console::serve(console, hosts, pages, async move {
         stop.cancelled().await;
     }));
@@ -218,7 +225,11 @@ fn work(shared: &Arc<Shared>, resolver: Arc<Resolver>, sockets: Vec<TcpListener>
             });
             match tokio::net::TcpListener::from_std(socket) {
                 Ok(socket) => {
-                    tokio::task::spawn_local(listener::accept(Rc::clone(&worker), socket, entrance));
+                    tokio::task::spawn_local(listener::accept(
+                        Rc::clone(&worker),
+                        socket,
+                        entrance,
+                    ));
                 }
                 Err(error) => tracing::error!(%error, listener = %listener.name, "cannot listen"),
             }
@@ -306,7 +317,10 @@ async fn drain(
 /// Tells on standard output where Weir listens, what it knows, and what to try.
 fn announce(shared: &Shared, report: &Report) {
     let snapshot = shared.snapshot.load();
-    shared.metrics.names.set(snapshot.index.counts().domains as i64);
+    shared
+        .metrics
+        .names
+        .set(snapshot.index.counts().domains as i64);
     println!("Weir {}", env!("CARGO_PKG_VERSION"));
     for listener in &snapshot.settings.listeners {
         println!(
@@ -321,11 +335,7 @@ fn announce(shared: &Shared, report: &Report) {
     let counts = snapshot.index.counts();
     println!(
         "  lists    {} names, {} URLs, {} expressions in {} categories, version {}",
-        counts.domains,
-        counts.urls,
-        counts.expressions,
-        counts.categories,
-        snapshot.lists_version
+        counts.domains, counts.urls, counts.expressions, counts.categories, snapshot.lists_version
     );
     let mut lists = std::collections::BTreeMap::<&str, u64>::new();
     for file in &report.files {
@@ -339,7 +349,10 @@ fn announce(shared: &Shared, report: &Report) {
         println!("           {count} faulty lines were left out; `weir check` names them");
     }
     if let (Some(listener), true) = (snapshot.settings.listeners.first(), is_blocked(&snapshot)) {
-        println!("  try      curl -i -x http://{} http://{EXAMPLE}/", listener.address);
+        println!(
+            "  try      curl -i -x http://{} http://{EXAMPLE}/",
+            listener.address
+        );
         println!("           and expect 403 with the block page (category gambling)");
     }
 }

@@ -10,9 +10,9 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use http::HeaderValue;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::sync::CancellationToken;
 use weir_bandwidth::Shaper;
 use weir_monitoring::{EventIds, Lane, Recorder, RecorderHealth, StopError};
@@ -98,7 +98,11 @@ impl Shared {
     /// # Errors
     /// What could not be written or sealed in time; the next start goes on with it.
     pub(crate) fn stop_recording(&self, deadline: Duration) -> Result<(), StopError> {
-        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let recorder = self
+            .recorder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         recorder.map_or(Ok(()), |recorder| recorder.stop(deadline))
     }
 

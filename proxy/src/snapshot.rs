@@ -62,7 +62,10 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<weir_categories::Source
         sources.push(weir_categories::embedded());
     }
     for directory in &settings.lists.directories {
-        sources.push(weir_categories::Source::directory(source_name(directory), directory));
+        sources.push(weir_categories::Source::directory(
+            source_name(directory),
+            directory,
+        ));
     }
     let imported = weir_config::lists::imported(settings);
     let found = weir_categories::Source::imported(&imported)
@@ -72,9 +75,10 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<weir_categories::Source
 }
 
 fn source_name(directory: &Path) -> String {
-    directory
-        .file_name()
-        .map_or_else(|| "local".to_owned(), |name| name.to_string_lossy().into_owned())
+    directory.file_name().map_or_else(
+        || "local".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Faults {
@@ -103,7 +107,11 @@ pub(crate) type Filled = BTreeMap<PathBuf, u64>;
 /// The list files that have entries.
 pub(crate) fn filled(report: &Report) -> Arc<Filled> {
     let files = report.files.iter().filter(|file| file.entries > 0);
-    Arc::new(files.map(|file| (file.file.clone(), file.entries)).collect())
+    Arc::new(
+        files
+            .map(|file| (file.file.clone(), file.entries))
+            .collect(),
+    )
 }
 
 /// List files that had entries and now have none: more likely an editor's or a copy's
@@ -159,7 +167,10 @@ impl Snapshot {
             lists_version: index.version().into(),
             otherwise: "otherwise".into(),
             refuses_unrecorded: settings.records.when_unwritable == weir_config::Missing::Refuse,
-            methods: METHODS.iter().map(|method| (*method, Arc::from(*method))).collect(),
+            methods: METHODS
+                .iter()
+                .map(|method| (*method, Arc::from(*method)))
+                .collect(),
             joined: DashMap::new(),
             policy: compiled,
             policy_file: policy,
@@ -193,7 +204,10 @@ impl Snapshot {
         if let Some(known) = self.joined.get(set) {
             return Arc::clone(&known);
         }
-        let names: Vec<&str> = set.iter().map(|id| &**self.index.names().name(id)).collect();
+        let names: Vec<&str> = set
+            .iter()
+            .map(|id| &**self.index.names().name(id))
+            .collect();
         let text: Arc<str> = names.join(",").into();
         if self.joined.len() < JOINED {
             self.joined.insert(*set, Arc::clone(&text));
@@ -203,7 +217,11 @@ impl Snapshot {
 }
 
 fn egress(settings: &Settings) -> Egress {
-    let mut own: Vec<_> = settings.listeners.iter().map(|listener| listener.address).collect();
+    let mut own: Vec<_> = settings
+        .listeners
+        .iter()
+        .map(|listener| listener.address)
+        .collect();
     own.push(settings.console.address);
     Egress {
         allow: settings.egress.allow.clone(),

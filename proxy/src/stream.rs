@@ -97,11 +97,11 @@ impl Tap {
 
     fn see(&self, bytes: &[u8]) {
         let mut pieces = self.pieces.borrow_mut();
-        if pieces.is_empty() {
-            if let Some(end) = memchr::memmem::find(bytes, HEAD_END) {
-                let head = bytes.get(..end + HEAD_END.len()).unwrap_or_default();
-                return self.last.set(framing::inspect(head));
-            }
+        if pieces.is_empty()
+            && let Some(end) = memchr::memmem::find(bytes, HEAD_END)
+        {
+            let head = bytes.get(..end + HEAD_END.len()).unwrap_or_default();
+            return self.last.set(framing::inspect(head));
         }
         if pieces.len() + bytes.len() > TAP_BOUND {
             return;
@@ -113,7 +113,9 @@ impl Tap {
         let end = memchr::memmem::find(tail, HEAD_END).map(|end| from + end + HEAD_END.len());
         // Without an empty line yet, what is known so far is known all the same: hyper may
         // end a head at a bare LF.
-        let head = pieces.get(..end.unwrap_or(pieces.len())).unwrap_or_default();
+        let head = pieces
+            .get(..end.unwrap_or(pieces.len()))
+            .unwrap_or_default();
         self.last.set(framing::inspect(head));
     }
 }

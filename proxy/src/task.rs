@@ -25,7 +25,11 @@ pub(crate) struct Task {
 impl Task {
     /// Begins a task with a new event id.
     pub(crate) fn begin(worker: &Rc<Worker>, kind: Kind) -> Rc<Task> {
-        let record = Record::new(kind, worker.shared.events.next(), crate::clock::wall_micros());
+        let record = Record::new(
+            kind,
+            worker.shared.events.next(),
+            crate::clock::wall_micros(),
+        );
         let task = Rc::new(Task {
             worker: Rc::clone(worker),
             record: RefCell::new(record),

@@ -70,7 +70,9 @@ impl Transfer {
             return Poll::Ready(Err(End::Allowance));
         }
         // One byte beyond a limit is asked for, so that a transfer of just that size can end.
-        let want = self.left(direction).map_or(want, |left| want.min(left.max(1)));
+        let want = self
+            .left(direction)
+            .map_or(want, |left| want.min(left.max(1)));
         if self.flow.is_free(direction) {
             return Poll::Ready(Ok(want));
         }

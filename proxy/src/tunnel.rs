@@ -138,7 +138,10 @@ impl Way<'_> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Step::Failed(self.receiver_gone()),
         };
-        Step::Moved(read, Bytes::copy_from_slice(data.get(written..).unwrap_or_default()))
+        Step::Moved(
+            read,
+            Bytes::copy_from_slice(data.get(written..).unwrap_or_default()),
+        )
     }
 
     async fn take(&self, want: usize) -> Result<usize, End> {

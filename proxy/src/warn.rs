@@ -179,12 +179,18 @@ mod tests {
         let life = Duration::from_secs(60);
         assert!(!clicks.holds(WARNED));
         assert!(!clicks.accept(WARNED, "http://files.example/b", &token, life));
-        let other = Warned { who: "user:ben", ..WARNED };
+        let other = Warned {
+            who: "user:ben",
+            ..WARNED
+        };
         assert!(!clicks.accept(other, "http://files.example/a", &token, life));
         assert!(clicks.accept(WARNED, "http://files.example/a", &token, life));
         assert!(clicks.holds(WARNED));
         assert!(!clicks.holds(other));
-        assert!(!clicks.holds(Warned { rule: "another", ..WARNED }));
+        assert!(!clicks.holds(Warned {
+            rule: "another",
+            ..WARNED
+        }));
     }
 
     #[test]
@@ -198,8 +204,19 @@ mod tests {
     #[test]
     fn an_invented_token_is_refused() {
         let clicks = Acknowledgements::new(10).unwrap();
-        for token in ["", ".", "ffff.", "ffff.00", "zz.00", "ffffffffffffffffff.00", "ff.\u{e9}"] {
-            assert!(!clicks.accept(WARNED, "x", token, Duration::from_secs(1)), "{token}");
+        for token in [
+            "",
+            ".",
+            "ffff.",
+            "ffff.00",
+            "zz.00",
+            "ffffffffffffffffff.00",
+            "ff.\u{e9}",
+        ] {
+            assert!(
+                !clicks.accept(WARNED, "x", token, Duration::from_secs(1)),
+                "{token}"
+            );
         }
     }
 
@@ -208,7 +225,12 @@ mod tests {
         let clicks = Acknowledgements::new(2).unwrap();
         let accept = |host| {
             let warned = Warned { host, ..WARNED };
-            clicks.accept(warned, "x", &clicks.token(warned, "x"), Duration::from_secs(60))
+            clicks.accept(
+                warned,
+                "x",
+                &clicks.token(warned, "x"),
+                Duration::from_secs(60),
+            )
         };
         assert!(accept("a.example"));
         assert!(accept("b.example"));
@@ -217,7 +239,10 @@ mod tests {
 
     #[test]
     fn a_form_field_is_decoded_and_bad_encoding_refused() {
-        assert_eq!(form_field(b"a=1&to=http%3A%2F%2Fx%2F+y", "to").unwrap(), "http://x/ y");
+        assert_eq!(
+            form_field(b"a=1&to=http%3A%2F%2Fx%2F+y", "to").unwrap(),
+            "http://x/ y"
+        );
         assert_eq!(form_field(b"%74%6f=x", "to").unwrap(), "x");
         assert_eq!(form_field(b"to=%zz", "to"), None);
         assert_eq!(form_field(b"to=%2", "to"), None);

@@ -49,10 +49,10 @@ pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
 fn keep(shared: &Arc<Shared>, round: u32) {
     let today = shared.snapshot.load().policy.day(Timestamp::now());
     shared.allowance.roll(today);
-    if round.is_multiple_of(SAVE_EVERY) {
-        if let Err(error) = shared.allowance.save() {
-            tracing::warn!(%error, "the daily allowances could not be kept");
-        }
+    if round.is_multiple_of(SAVE_EVERY)
+        && let Err(error) = shared.allowance.save()
+    {
+        tracing::warn!(%error, "the daily allowances could not be kept");
     }
 }
 

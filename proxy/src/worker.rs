@@ -51,7 +51,11 @@ impl Worker {
             shared: Arc::clone(shared),
             sweep: Sweep::new(),
             names,
-            pool: Pool::new(origin.idle_connections, origin.idle_per_host, origin.idle_timeout),
+            pool: Pool::new(
+                origin.idle_connections,
+                origin.idle_per_host,
+                origin.idle_timeout,
+            ),
             tasks: RefCell::new(Slab::new()),
             buffer: RefCell::new(vec![0; SHARED_BUFFER]),
             open: Cell::new(0),
