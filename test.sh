@@ -16,6 +16,7 @@ need curl curl
 need chromium chromium
 need certutil libnss3-tools
 need mount mount
+need faketime faketime
 if [ -n "$missing" ]; then
     echo "installing:$missing"
     sudo=""

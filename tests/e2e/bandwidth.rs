@@ -452,3 +452,20 @@ fn a_daily_allowance_survives_a_crash_but_for_its_last_moments() {
         response.body.len()
     );
 }
+
+#[test]
+fn a_daily_allowance_begins_anew_at_the_schools_midnight() {
+    let (mut site, origin) = limited("daily = \"1MB\"");
+    // British Summer Time: the school's midnight is at 23:00 UTC.
+    site.environment("TZ", "UTC")
+        .wall_clock("@2026-06-10 22:30:00");
+    let url = origin.url("site.test", "/bytes/900000");
+    let weir = site.start();
+    let ask = || weir.ask(&Request::get(&url).user("anna", PASSWORD));
+    assert_eq!(ask().body.len(), 900_000);
+    eventually("the day's allowance is used up", || {
+        (ask().status == 403).then_some(())
+    });
+    site.step_clock("@2026-06-10 23:00:30");
+    eventually("a new day", || (ask().body.len() == 900_000).then_some(()));
+}

@@ -452,7 +452,8 @@ fn explain_says_what_traffic_would_meet() {
     );
     assert_eq!(explain(&["http://social.test/"]).0, 1);
     assert_eq!(explain(&["http://social.test/", "--user", "tom"]).0, 0);
-    assert_eq!(explain(&["http://exa mple/"]).0, 2, "not an address");
+    let invalid = site.weir(&["explain", "http://exa mple/"]);
+    assert_eq!(invalid.status.code(), Some(2), "not an address");
 }
 
 #[test]

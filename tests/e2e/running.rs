@@ -55,7 +55,8 @@ fn check_reports_every_fault_at_once_with_file_line_and_key() {
     ]);
     reported(&[&format!("weir.toml:{}", line_of("threads")), "threads"]);
     reported(&["policy.toml:", "blok"]);
-    reported(&["policy.toml:", "national-security"]);
+    reported(&["policy.toml:", "purpose", "national security"]);
+    reported(&["policy.toml:", "\"gamblin\""]);
     reported(&["policy.toml:", "no-gambling"]);
 }
 

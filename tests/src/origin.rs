@@ -191,9 +191,13 @@ impl Origin {
     }
 }
 
-/// Only bytes that are no HTTP count: a proxy may close an idle or failed connection whenever it likes.
+/// Only bytes that are no HTTP count: a proxy may close an idle or failed connection whenever it likes, and
+/// refuse a certificate.
 fn note(ledger: &Ledger, error: io::Error) {
-    if error.kind() == io::ErrorKind::InvalidData {
+    let of_tls = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>());
+    if error.kind() == io::ErrorKind::InvalidData && !of_tls {
         locked(&ledger.faults).push(error.to_string());
     }
 }

@@ -47,7 +47,12 @@ impl Weir {
     ///
     /// # Panics
     /// When it ends or is not ready within a minute.
-    pub fn start(config: &Path, log: &Path, proxy: SocketAddr, console: SocketAddr) -> Weir {
+    pub fn start(
+        config: &Path,
+        log: &Path,
+        (proxy, console): (SocketAddr, SocketAddr),
+        environment: &[(String, String)],
+    ) -> Weir {
         let out = File::options()
             .create(true)
             .append(true)
@@ -56,6 +61,7 @@ impl Weir {
         let err = out.try_clone().expect("a handle is copied");
         let child = Command::new(binary())
             .args(["--config".as_ref(), config.as_os_str()])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)

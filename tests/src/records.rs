@@ -88,10 +88,18 @@ impl Site {
     /// # Panics
     /// When they do not come; lists those that did.
     pub fn some_records(&self, expected: &[(&str, &str)], count: usize) -> Vec<Row> {
+        self.some_found(&[], expected, count)
+    }
+
+    /// The same among what `weir records search` finds with these arguments: for a journal of many rows.
+    ///
+    /// # Panics
+    /// As [`Site::some_records`].
+    pub fn some_found(&self, args: &[&str], expected: &[(&str, &str)], count: usize) -> Vec<Row> {
         let last = std::cell::RefCell::new(Vec::new());
         let guard = Shown(&last);
         let found = eventually(&format!("{count} records with {expected:?}"), || {
-            let all = self.records(&[]);
+            let all = self.records(args);
             let found: Vec<Row> = all.iter().filter(|row| row.is(expected)).cloned().collect();
             last.replace(all);
             (found.len() >= count).then_some(found)

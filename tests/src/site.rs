@@ -32,6 +32,7 @@ pub struct Site {
     tables: Vec<String>,
     listener: BTreeMap<String, String>,
     policy: String,
+    environment: Vec<(String, String)>,
     /// Where its proxy listens.
     pub proxy: SocketAddr,
     /// Where its console listens.
@@ -59,6 +60,7 @@ impl Site {
             tables: Vec::new(),
             listener: BTreeMap::new(),
             policy: POLICY.to_owned(),
+            environment: Vec::new(),
             proxy: at(13128),
             console: at(14180),
         };
@@ -214,13 +216,53 @@ impl Site {
         text
     }
 
+    /// Sets a variable in the environment of the process, not of commands.
+    pub fn environment(&mut self, name: &str, value: &str) -> &mut Site {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Gives the process a wall clock that follows a file, through libfaketime; monotonic time stays true.
+    ///
+    /// # Panics
+    /// When libfaketime is not installed (Debian's package `faketime`).
+    pub fn wall_clock(&mut self, now: &str) -> &mut Site {
+        let library = "faketime/libfaketimeMT.so.1";
+        let folders = fs::read_dir("/usr/lib").expect("a Linux system").flatten();
+        let library = folders
+            .map(|folder| folder.path().join(library))
+            .find(|path| path.exists());
+        let library = library.expect("libfaketime is installed (faketime)");
+        self.environment("LD_PRELOAD", &library.to_string_lossy());
+        self.environment(
+            "FAKETIME_TIMESTAMP_FILE",
+            &self.path("clock").to_string_lossy(),
+        );
+        self.environment("FAKETIME_CACHE_DURATION", "1")
+            .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        self.step_clock(now)
+    }
+
+    /// Steps that wall clock, also of a running process, within two seconds. `now` is an offset such as `-100d`
+    /// or a time such as `@2026-03-02 23:59:00`.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn step_clock(&mut self, now: &str) -> &mut Site {
+        let (file, fresh) = (self.path("clock"), self.path("clock.new"));
+        fs::write(&fresh, now).expect("the clock's file is written");
+        fs::rename(&fresh, &file).expect("the clock's file is replaced");
+        self
+    }
+
     /// Writes the configuration and starts `weir` with it.
     ///
     /// # Panics
     /// When it does not serve.
     pub fn start(&self) -> Weir {
         let config = self.write();
-        Weir::start(&config, &self.path("log"), self.proxy, self.console)
+        let listeners = (self.proxy, self.console);
+        Weir::start(&config, &self.path("log"), listeners, &self.environment)
     }
 
     /// Runs a command of `weir` with this configuration.

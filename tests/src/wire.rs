@@ -151,12 +151,14 @@ fn is_token(byte: u8) -> bool {
 /// Anything that two recipients could read differently: two lengths, a length that is not digits only, a
 /// length beside a transfer coding, a coding other than one `chunked`, a coding under HTTP/1.0.
 pub fn request_framing(head: &Head) -> io::Result<Framing> {
+    framing(head, head.part(2))
+}
+
+fn framing(head: &Head, version: &str) -> io::Result<Framing> {
     let (lengths, codings) = (head.all("content-length"), head.all("transfer-encoding"));
     match (lengths.as_slice(), codings.as_slice()) {
         ([], []) => Ok(Framing::None),
-        ([], [coding]) if *coding == "chunked" && head.part(2) == "HTTP/1.1" => {
-            Ok(Framing::Chunked)
-        }
+        ([], [coding]) if *coding == "chunked" && version == "HTTP/1.1" => Ok(Framing::Chunked),
         ([length], []) => length_of(length).map(Framing::Length),
         _ => Err(bad(format!("ambiguous framing: {}", head.text()))),
     }
@@ -172,7 +174,7 @@ pub fn response_framing(head: &Head, method: &str) -> io::Result<Framing> {
     if method == "HEAD" || tunnel || matches!(status, 100..=199 | 204 | 304) {
         return Ok(Framing::None);
     }
-    match request_framing(head)? {
+    match framing(head, head.part(0))? {
         Framing::None => Ok(Framing::Close),
         framing => Ok(framing),
     }

@@ -16,7 +16,7 @@ use weir_tests::site::{Site, own_ip};
 /// What the client may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// A 4xx or 5xx of Weir's own, or nothing; then the end of the connection.
+    /// A 4xx (or 501, 505) of Weir's own, or nothing; then the end of the connection.
     Refused,
     /// As `Refused`, though the head may have gone to the origin before the body went wrong.
     Cut,
@@ -113,7 +113,10 @@ impl Row {
         let seen = origin.requests().split_off(before);
         let lines: Vec<&str> = seen.iter().map(|seen| seen.head.line.as_str()).collect();
         let ok = statuses.iter().filter(|status| **status == 200).count();
-        let own = statuses.iter().all(|status| (400..600).contains(status));
+        // The client is at fault, and told so.
+        let own = statuses
+            .iter()
+            .all(|status| matches!(status, 400..=499 | 501 | 505));
         let was_refused = own && statuses.len() <= 1 && closed && lines.is_empty();
         let was_served = ok == self.origin.len() && ok == statuses.len() && lines == self.origin;
         let fits = match self.outcome {

@@ -63,11 +63,19 @@ fn an_origin_that_fails_is_named_with_its_cause() {
 #[test]
 fn a_refused_connection_is_said_so() {
     let mut site = Site::new();
-    site.hosts(&["site.test"]);
+    let closed = std::net::TcpListener::bind((own_ip(), 0)).unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    site.hosts(&["site.test"])
+        .set("connect.tls_ports", &format!("[{port}]"));
     let weir = site.start();
-    let response = weir.get("http://site.test:9/");
+    let response = weir.get(&format!("http://site.test:{port}/"));
     assert_eq!(cause(&response), (502, "connection_refused".to_owned()));
-    let refused = weir.client().tunnel("site.test:443", None).err().unwrap();
+    let refused = weir
+        .client()
+        .tunnel(&format!("site.test:{port}"), None)
+        .err()
+        .unwrap();
     assert_eq!(cause(&refused), (502, "connection_refused".to_owned()));
 }
 

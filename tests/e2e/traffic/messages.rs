@@ -270,8 +270,8 @@ fn clients_and_origins_may_use_ipv6() {
         "GET /literal"
     );
     assert_eq!(origin.last().head.all("host"), [origin.address.to_string()]);
-    drop(weir);
     site.record(&[("host", "::1"), ("client", "::1"), ("status", "200")]);
+    drop(weir);
 }
 
 #[test]

@@ -43,9 +43,13 @@ fn a_websocket_works_over_plain_http() {
     );
     converse(&mut WebSocket::from_raw_socket(client, Role::Client, None));
     assert_eq!(origin.last().head.get("upgrade"), Some("websocket"));
-    let row = site.record(&[("host", "site.test"), ("status", "101")]);
+    let row = site.record(&[
+        ("host", "site.test"),
+        ("kind", "tunnel_close"),
+        ("status", "101"),
+    ]);
     assert!(
-        row.number("bytes_up") > 1_071_000 && row.number("bytes_down") > 1_071_000,
+        row.number("bytes_up") > 1_070_252 && row.number("bytes_down") > 1_070_252,
         "{row:?}"
     );
 }
