@@ -152,8 +152,10 @@ impl Names {
 
     /// The name of a number of the same build. A number of another build that this one does not have reads as `unlisted`.
     pub fn name(&self, id: CategoryId) -> &Arc<str> {
-        let first = &self.by_id[0];
-        self.by_id.get(usize::from(id.0)).unwrap_or(first)
+        self.by_id
+            .get(usize::from(id.0))
+            .or(self.by_id.first())
+            .expect("the built-in categories are always there")
     }
 
     /// Every category with its name, built-in ones first.

@@ -3,6 +3,7 @@
 //!
 //! It does not decide what becomes of a category (`weir-policy`), and it reads no files ([`crate::build`]).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -121,7 +122,7 @@ impl Index {
         path: &str,
         query: Option<&str>,
     ) -> CategorySet {
-        let host = &plain(host);
+        let host = &*plain(host);
         let mut found = self.of_host(host);
         let query = query.map(normal_query);
         let query = query.as_deref();
@@ -172,7 +173,7 @@ impl Index {
         let Some(path) = path else {
             return found;
         };
-        let host = &plain(host);
+        let host = &*plain(host);
         let query = query.map(normal_query);
         let query = query.as_deref();
         let address = Address {
@@ -273,11 +274,11 @@ impl Index {
     }
 }
 
-/// The IPv4 address of an IPv6 one that carries it: entries are stored so. Cloning a host shares its text.
-fn plain(host: &Host) -> Host {
+/// The IPv4 address of an IPv6 one that carries it: entries are stored so.
+fn plain(host: &Host) -> Cow<'_, Host> {
     match host {
-        Host::V6(v6) => Host::from(unwrapped(IpAddr::V6(*v6))),
-        host => host.clone(),
+        Host::V6(v6) => Cow::Owned(Host::from(unwrapped(IpAddr::V6(*v6)))),
+        host => Cow::Borrowed(host),
     }
 }
 

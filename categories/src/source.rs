@@ -196,6 +196,11 @@ fn list_file(
 ) -> Result<Option<ListFile>, Unreadable> {
     let path = directory.join(kind.file_name());
     match fs::metadata(&path) {
+        // Opening a pipe would wait for ever.
+        Ok(metadata) if !metadata.is_file() => {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "not a file");
+            Err(Unreadable::new(&path, error))
+        }
         Ok(metadata) if metadata.len() > FILE_MAX => {
             Err(Unreadable::new(&path, ReadError::TooLarge))
         }

@@ -192,6 +192,7 @@ impl Builder {
         for passed in self.control.get_mut(home..).unwrap_or_default() {
             passed.0[SLOTS] |= overflow_bit(hash);
         }
+        // The loop has left a free slot.
         self.control_now.0[self.used] = control_byte(hash);
         self.bucket_now.slots[self.used] = print(hash) << 16 | u32::from(set);
         self.lengths.push(length);

@@ -162,16 +162,14 @@ impl Urls {
         }
     }
 
-    fn fits(&self, entry: &Entry, host: &str, address: &Address<'_>, whole: Whole) -> bool {
+    fn fits(&self, entry: &Entry, host: &str, address: &Address<'_>, whole: bool) -> bool {
         let text = self.entry_text(entry);
         let query = text.get(usize::from(entry.path_end) + 1..);
         text.get(..usize::from(entry.host_end)) == Some(host)
             && (entry.port == 0 || entry.port == address.port)
             && match query {
-                None => whole != Whole::WithSlash,
-                Some(query) => {
-                    whole != Whole::No && address.query.is_some_and(|sent| begins(sent, query))
-                }
+                None => true,
+                Some(query) => whole && address.query.is_some_and(|sent| begins(sent, query)),
             }
     }
 
@@ -234,34 +232,16 @@ fn host_hash(host: &Host) -> u64 {
     }
 }
 
-/// Whether a prefix of the request's path is all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Whole {
-    No,
-    Yes,
-    /// All of it with the final slash, which only entries with a query have.
-    WithSlash,
-}
-
 /// The prefixes of a normal path on segment limits, without their final slash, and the path itself; up to `longest` bytes.
-fn prefixes(path: &str, longest: usize) -> impl Iterator<Item = (&str, Whole)> {
-    let root = ("/", if path == "/" { Whole::Yes } else { Whole::No });
+/// With each, whether it is the whole path.
+fn prefixes(path: &str, longest: usize) -> impl Iterator<Item = (&str, bool)> {
+    let root = ("/", path == "/");
     let limits = path.bytes().enumerate().skip(1).take(longest);
     let inner = limits
         .filter(|(_, byte)| *byte == b'/')
-        .filter_map(|(at, _)| path.get(..at))
-        .map(|prefix| (prefix, Whole::No));
-    let whole = (path.len() > 1).then_some((
-        path,
-        if path.ends_with('/') {
-            Whole::WithSlash
-        } else {
-            Whole::Yes
-        },
-    ));
-    std::iter::once(root)
-        .chain(inner)
-        .chain(whole.filter(|(path, _)| path.len() <= longest))
+        .filter_map(|(at, _)| Some((path.get(..at)?, false)));
+    let whole = (path.len() > 1 && path.len() <= longest).then_some((path, true));
+    std::iter::once(root).chain(inner).chain(whole)
 }
 
 /// True when `sent` begins with `listed` on parameter limits.
@@ -306,7 +286,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::entry;
-    use weir_host::{Scheme, Target, normal_path, normal_query};
+    use weir_host::{Target, normal_path, normal_query};
 
     fn urls(entries: &[&str]) -> Urls {
         let parsed = entries.iter().map(|text| entry::url(text).unwrap());
@@ -489,6 +469,5 @@ mod tests {
     fn a_path_of_many_segments_is_asked_no_longer_than_the_longest_entry() {
         let long = format!("/{}", "a/".repeat(8_000));
         assert_eq!(prefixes(&long, 9).count(), 1 + 4);
-        assert_eq!(Scheme::Http.as_str(), "http");
     }
 }

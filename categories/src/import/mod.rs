@@ -27,7 +27,7 @@ use thiserror::Error;
 pub use self::map::{CategoryMap, MapError};
 use self::meter::Meter;
 use self::stage::Stage;
-use crate::category::{NameError, check_name};
+use crate::category::{CATEGORIES_MAX, NameError, check_name};
 use crate::entry::MatchKind;
 use crate::lock::{Lock, LockError};
 use crate::manifest::{Manifest, ManifestError};
@@ -82,6 +82,9 @@ pub enum ImportError {
     /// More bytes than [`Limits`] allow.
     #[error("more bytes than an import may have")]
     TooManyBytes,
+    /// More categories than an index can have beside the two built-in ones: no index could be made any more.
+    #[error("{0} categories; {max} are the most", max = CATEGORIES_MAX - 2)]
+    TooManyCategories(usize),
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
@@ -194,8 +197,10 @@ pub fn run_within(
     brought
         .categories
         .retain(|_, imported| imported.entries() > 0);
-    if brought.categories.is_empty() {
-        return Err(ImportError::Empty);
+    match brought.categories.len() {
+        0 => return Err(ImportError::Empty),
+        count if count > CATEGORIES_MAX - 2 => return Err(ImportError::TooManyCategories(count)),
+        _ => {}
     }
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);

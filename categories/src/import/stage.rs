@@ -242,7 +242,8 @@ impl Stage {
         {
             self.replace_in_two_steps()?;
         }
-        sync_directory(lists)?;
+        // The new lists are in force. Should this fail and the machine crash, either the old or the new are there, whole.
+        _ = sync_directory(lists);
         Ok(there)
     }
 
@@ -254,7 +255,9 @@ impl Stage {
             fs::rename(&old, &self.target)?;
             return Err(error);
         }
-        fs::remove_dir_all(old)
+        // The new lists are in force; the next import removes what is left.
+        _ = fs::remove_dir_all(old);
+        Ok(())
     }
 }
 

@@ -362,6 +362,23 @@ fn archive_bombs_are_refused() {
 }
 
 #[test]
+fn more_categories_than_any_index_can_have_are_refused() {
+    let place = Place::new();
+    let paths: Vec<String> = (0..255).map(|n| format!("b/c{n}/domains")).collect();
+    let members: Vec<Member> = paths
+        .iter()
+        .map(|path| File(path, b"x.example\n"))
+        .collect();
+    let refused = place.import(&tar(&members));
+    assert!(
+        matches!(refused, Err(ImportError::TooManyCategories(255))),
+        "{refused:?}"
+    );
+    place.import(&tar(&members[1..])).unwrap();
+    assert_eq!(place.index().counts().categories, 254);
+}
+
+#[test]
 fn an_endless_line_is_one_fault() {
     let place = Place::new();
     let mut text = vec![b'a'; 200 << 10];
