@@ -53,14 +53,37 @@ pub struct Loaded {
 /// # Errors
 /// Every fault of both files at once.
 pub fn load(path: Option<&Path>) -> Result<Loaded, Faults> {
+    whole(examine(path))
+}
+
+/// Reads the configuration as [`load`] does, and as much of it as can be read where it has faults: a faulty key then has
+/// its default. For whoever wants to look further for faults; never to be run with.
+///
+/// Nothing is given back when a file cannot be read or its syntax is broken: further faults would only be guesses.
+pub fn examine(path: Option<&Path>) -> (Option<Loaded>, Faults) {
     let Some(path) = source::find(path) else {
-        return embedded();
+        let settings = source::embedded("weir.toml", source::SETTINGS);
+        return assemble(&settings, &Base::Embedded, |_| {
+            Ok(source::embedded("policy.toml", source::POLICY))
+        });
     };
-    let source = source::open(&path).map_err(|fault| Faults(vec![fault]))?;
+    let source = match source::open(&path) {
+        Ok(source) => source,
+        Err(fault) => return (None, Faults(vec![fault])),
+    };
     let base = source::base(&path);
-    let mut loaded = assemble(&source, &base, |settings| source::open(&settings.policy))?;
-    loaded.path = Some(std::path::absolute(&path).unwrap_or(path));
-    Ok(loaded)
+    let (mut loaded, faults) = assemble(&source, &base, |settings| source::open(&settings.policy));
+    if let Some(loaded) = &mut loaded {
+        loaded.path = Some(std::path::absolute(&path).unwrap_or(path));
+    }
+    (loaded, faults)
+}
+
+fn whole((loaded, faults): (Option<Loaded>, Faults)) -> Result<Loaded, Faults> {
+    match loaded {
+        Some(loaded) if faults.0.is_empty() => Ok(loaded),
+        _ => Err(faults),
+    }
 }
 
 /// The configuration inside the program.
@@ -69,9 +92,9 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, Faults> {
 /// None in a released program: a test loads it.
 pub fn embedded() -> Result<Loaded, Faults> {
     let settings = source::embedded("weir.toml", source::SETTINGS);
-    assemble(&settings, &Base::Embedded, |_| {
+    whole(assemble(&settings, &Base::Embedded, |_| {
         Ok(source::embedded("policy.toml", source::POLICY))
-    })
+    }))
 }
 
 /// Reads a configuration from texts, as [`load`] reads files; `directory` is where relative paths are seen from.
@@ -84,16 +107,16 @@ pub fn parse(settings: &str, policy: &str, directory: &Path) -> Result<Loaded, F
         text: text.to_owned(),
     };
     let base = Base::Directory(directory.to_owned());
-    assemble(&source("weir.toml", settings), &base, |_| {
+    whole(assemble(&source("weir.toml", settings), &base, |_| {
         Ok(source("policy.toml", policy))
-    })
+    }))
 }
 
 fn assemble(
     source: &Source,
     base: &Base,
     policy: impl FnOnce(&Settings) -> Result<Source, Fault>,
-) -> Result<Loaded, Faults> {
+) -> (Option<Loaded>, Faults) {
     let (settings, mut report) = read_settings(source, base);
     let policy = match policy(&settings) {
         Ok(policy) => Some(read_policy(&policy)),
@@ -105,21 +128,22 @@ fn assemble(
     };
     check::settings(&settings, &mut report);
     let Some((policy, mut policy_report)) = policy else {
-        return Err(faults([report]));
+        return (None, faults([report]));
     };
     check::policy(&policy, &mut policy_report);
     check::together(&settings, &mut report, &policy, &mut policy_report);
-    if !report.faults.is_empty() || !policy_report.faults.is_empty() {
-        return Err(faults([report, policy_report]));
-    }
-    let mut warnings = report.warnings;
-    warnings.extend(policy_report.warnings);
-    Ok(Loaded {
+    let mut warnings = std::mem::take(&mut report.warnings);
+    warnings.append(&mut policy_report.warnings);
+    let faults = faults([report, policy_report]);
+    // A fault without a key is one of syntax.
+    let readable = faults.0.iter().all(|fault| !fault.key.is_empty());
+    let loaded = readable.then_some(Loaded {
         settings,
         policy,
         path: None,
         warnings,
-    })
+    });
+    (loaded, faults)
 }
 
 fn read_settings(source: &Source, base: &Base) -> (Settings, Report) {

@@ -54,12 +54,13 @@ pub(crate) async fn serve(
             Err(_) | Ok(Peeked::Closed) => return,
             Ok(Peeked::Other) => {
                 let conn = Conn::new(&worker, &entrance, peer, None);
-                return http(conn, stream, buffer.freeze()).await;
+                // Boxed: a tunnel would carry the room for hyper's state through its whole life.
+                return Box::pin(http(conn, stream, buffer.freeze())).await;
             }
             Ok(Peeked::Connect(length)) => {
                 let conn = Conn::new(&worker, &entrance, peer, None);
                 let head = buffer.split_to(length).freeze();
-                match connect::raw(&conn, &mut stream, &head).await {
+                match Box::pin(connect::raw(&conn, &mut stream, &head)).await {
                     connect::Next::Again => patience = snapshot.settings.deadlines.client_idle,
                     connect::Next::Close => return linger(stream, bounds.drain_body).await,
                     connect::Next::Opened(opened) => {

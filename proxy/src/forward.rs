@@ -276,7 +276,8 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
 
 fn client() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(BODY_BUFFER).max_headers(200);
+    // Up to hyper's default of 100 fields they are parsed on the stack.
+    builder.max_buf_size(BODY_BUFFER);
     builder
 }
 

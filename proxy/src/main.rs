@@ -32,6 +32,7 @@ mod shared;
 mod snapshot;
 mod stream;
 mod task;
+mod titles;
 mod tls;
 mod transfer;
 mod tunnel;

@@ -4,6 +4,7 @@
 //! Decides nothing about requests; building one fails whole or succeeds whole.
 
 use crate::dial::Egress;
+use crate::titles::Titles;
 use crate::users::Users;
 use dashmap::DashMap;
 use std::collections::{BTreeMap, HashMap};
@@ -39,6 +40,7 @@ pub(crate) struct Snapshot {
     /// The rule name recorded where no rule matched.
     pub(crate) otherwise: Arc<str>,
     pub(crate) refuses_unrecorded: bool,
+    titles: Titles,
     methods: HashMap<&'static str, Arc<str>>,
     joined: DashMap<CategorySet, Arc<str>>,
 }
@@ -167,6 +169,7 @@ impl Snapshot {
             lists_version: index.version().into(),
             otherwise: "otherwise".into(),
             refuses_unrecorded: settings.records.when_unwritable == weir_config::Missing::Refuse,
+            titles: Titles::read(&settings),
             methods: METHODS
                 .iter()
                 .map(|method| (*method, Arc::from(*method)))
@@ -196,7 +199,7 @@ impl Snapshot {
 
     /// The category in words for a page.
     pub(crate) fn category_title(&self, name: &str) -> String {
-        name.replace('-', " ")
+        self.titles.of(name)
     }
 
     /// All categories of a set, comma-joined, for a record.

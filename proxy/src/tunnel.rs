@@ -6,22 +6,24 @@
 
 use crate::deadline::{Phase, Watch, WatchLimits};
 use crate::transfer::Transfer;
+use crate::worker::Worker;
 use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use weir_bandwidth::Direction;
 use weir_monitoring::End;
 
 /// Bytes of the buffer that all tunnels of a thread share.
 pub(crate) const SHARED_BUFFER: usize = 256 * 1024;
-/// Most bytes a shaped direction asks for at once: small enough to share a slow line finely.
-const SHAPED_CHUNK: usize = 16 * 1024;
 
 /// Two connected sockets and what was read from them before the relay began.
 pub(crate) struct Ends {
@@ -35,7 +37,7 @@ pub(crate) struct Ends {
 
 /// Relays until both sides are done, one fails, nobody says anything for `idle`, or the
 /// process drains. The task's record says which.
-pub(crate) async fn relay(ends: Ends, transfer: &Rc<Transfer>, idle: Duration) {
+pub(crate) async fn relay(mut ends: Ends, transfer: &Rc<Transfer>, idle: Duration) {
     let worker = Rc::clone(transfer.task().worker());
     let watch = worker.sweep.watch(WatchLimits {
         idle,
@@ -44,18 +46,23 @@ pub(crate) async fn relay(ends: Ends, transfer: &Rc<Transfer>, idle: Duration) {
         minimum_rate: 1,
     });
     watch.enter(Phase::Body);
+    let (from_client, to_client) = ends.client.split();
+    let (from_origin, to_origin) = ends.origin.split();
     let up = Way {
         direction: Direction::Up,
-        from: &ends.client,
-        to: &ends.origin,
+        from: from_client,
+        to: to_origin,
         transfer,
+        worker: &worker,
         watch: &watch,
     };
     let down = Way {
         direction: Direction::Down,
-        from: &ends.origin,
-        to: &ends.client,
-        ..up
+        from: from_origin,
+        to: to_client,
+        transfer,
+        worker: &worker,
+        watch: &watch,
     };
     let both = futures_util::future::try_join(up.run(ends.up), down.run(ends.down));
     let end = tokio::select! {
@@ -73,42 +80,32 @@ pub(crate) async fn relay(ends: Ends, transfer: &Rc<Transfer>, idle: Duration) {
 /// One direction of a tunnel.
 struct Way<'a> {
     direction: Direction,
-    from: &'a TcpStream,
-    to: &'a TcpStream,
+    from: ReadHalf<'a>,
+    to: WriteHalf<'a>,
     transfer: &'a Rc<Transfer>,
+    worker: &'a Rc<Worker>,
     watch: &'a Watch,
 }
 
 impl Way<'_> {
-    async fn run(&self, mut early: Bytes) -> Result<(), End> {
-        if !early.is_empty() {
-            let mut left = early.len();
-            while left > 0 {
-                left -= self.take(left).await?;
-            }
-            self.transfer.moved(self.direction, early.len())?;
-            self.write_all(&mut early).await?;
+    async fn run(mut self, mut early: Bytes) -> Result<(), End> {
+        let mut left = early.len();
+        while left > 0 {
+            left -= self.take(left).await?;
         }
-        let worker = Rc::clone(self.transfer.task().worker());
+        self.transfer.moved(self.direction, early.len())?;
+        self.write_all(&mut early).await?;
         loop {
-            self.from.readable().await.map_err(|_| self.sender_gone())?;
-            let free = self.transfer.is_free(self.direction);
-            let want = if free {
-                // The allowance is asked here too; a free direction grants at once.
-                self.take(SHARED_BUFFER).await?
-            } else {
-                self.take(SHAPED_CHUNK).await?
-            };
-            let step = {
-                let mut buffer = worker.buffer.borrow_mut();
-                self.step(buffer.get_mut(..want).unwrap_or_default())
-            };
-            match step {
-                Step::Nothing => self.transfer.refund(self.direction, want),
+            if !self.transfer.is_free(self.direction) {
+                // Permission is not held while nothing is there to be moved.
+                self.from.readable().await.map_err(|_| self.sender_gone())?;
+            }
+            let want = self.take(SHARED_BUFFER).await?;
+            match poll_fn(|cx| self.poll_step(cx, want)).await {
                 Step::End => {
                     self.transfer.refund(self.direction, want);
                     // Half-close: the other direction may still have something to say.
-                    let _ = SockRef::from(self.to).shutdown(Shutdown::Write);
+                    let _ = SockRef::from(self.to.as_ref()).shutdown(Shutdown::Write);
                     return Ok(());
                 }
                 Step::Failed(end) => return Err(end),
@@ -122,26 +119,29 @@ impl Way<'_> {
     }
 
     /// Reads once and writes what it can at once; the rest comes back in a copy.
-    fn step(&self, buffer: &mut [u8]) -> Step {
-        let read = match self.from.try_read(buffer) {
-            Ok(0) => return Step::End,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Nothing,
-            Err(_) => return Step::Failed(self.sender_gone()),
-        };
-        let data = buffer.get(..read).unwrap_or_default();
-        if let Err(end) = self.transfer.moved(self.direction, read) {
-            return Step::Failed(end);
+    ///
+    /// `poll_read` and not `try_read`: only the former learns from a short read that nothing
+    /// more is there, and saves the call that would say so.
+    fn poll_step(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<Step> {
+        let mut buffer = self.worker.buffer.borrow_mut();
+        let mut buffer = ReadBuf::new(buffer.get_mut(..want).unwrap_or_default());
+        if ready!(Pin::new(&mut self.from).poll_read(cx, &mut buffer)).is_err() {
+            return Poll::Ready(Step::Failed(self.sender_gone()));
+        }
+        let data = buffer.filled();
+        if data.is_empty() {
+            return Poll::Ready(Step::End);
+        }
+        if let Err(end) = self.transfer.moved(self.direction, data.len()) {
+            return Poll::Ready(Step::Failed(end));
         }
         let written = match self.to.try_write(data) {
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(_) => return Step::Failed(self.receiver_gone()),
+            Err(_) => return Poll::Ready(Step::Failed(self.receiver_gone())),
         };
-        Step::Moved(
-            read,
-            Bytes::copy_from_slice(data.get(written..).unwrap_or_default()),
-        )
+        let rest = data.get(written..).unwrap_or_default();
+        Poll::Ready(Step::Moved(data.len(), Bytes::copy_from_slice(rest)))
     }
 
     async fn take(&self, want: usize) -> Result<usize, End> {
@@ -150,8 +150,7 @@ impl Way<'_> {
 
     async fn write_all(&self, rest: &mut Bytes) -> Result<(), End> {
         while rest.has_remaining() {
-            let ready = self.to.ready(Interest::WRITABLE).await;
-            if ready.is_err() {
+            if self.to.writable().await.is_err() {
                 return Err(self.receiver_gone());
             }
             match self.to.try_write(rest) {
@@ -182,8 +181,6 @@ impl Way<'_> {
 }
 
 enum Step {
-    /// Nothing to read yet.
-    Nothing,
     /// The sender is done.
     End,
     /// One side is gone.

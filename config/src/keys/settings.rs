@@ -124,7 +124,7 @@ pub const SETTINGS: &[Key] = keys! {
         "PEM files of further certificate authorities to trust beside the system's and Mozilla's.";
     "origin.idle_connections", Integer(0, 1_000_000), "512",
         "Idle connections that each thread keeps for the next request.";
-    "origin.idle_per_host", Integer(0, 100_000), "16",
+    "origin.idle_per_host", Integer(0, 100_000), "64",
         "Idle connections that each thread keeps to one origin.";
     "origin.idle_timeout", Duration("100ms", "1h"), r#""30s""#,
         "How long an idle connection is kept.";

@@ -112,7 +112,7 @@ fn dispatch(args: Args) -> ExitCode {
                 Err(failure) => told(Err(failure)),
             };
         }
-        Command::Check(check) => check.run(weir_config::load(args.config.as_deref()), &mut out),
+        Command::Check(check) => check.run(weir_config::examine(args.config.as_deref()), &mut out),
         Command::Explain(explain) => load().and_then(|loaded| explain.run(loaded, &mut out)),
         Command::Lists(lists) => load().and_then(|loaded| lists.run(&loaded, &mut out)),
         Command::Users(users) => load().and_then(|loaded| users.run(&loaded, &mut out)),
