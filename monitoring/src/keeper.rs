@@ -3,6 +3,7 @@
 //! Decides when to try again. How a journal is sealed is decided in `seal`, which periods are due in `retain`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -25,10 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) enum Task {
     /// A journal is complete.
     Look,
-    /// Look for periods that are due now.
-    Retain,
-    /// Seal what waits and end; answered with whether all of it was sealed.
-    End(SyncSender<bool>),
+    /// Look for periods that are due now; answered when that is done.
+    Retain(SyncSender<()>),
+    /// Seal what waits and end; answered with whether all of it was written and sealed.
+    End {
+        is_written: bool,
+        done: SyncSender<bool>,
+    },
 }
 
 pub(crate) struct Keeper {
@@ -38,18 +42,17 @@ pub(crate) struct Keeper {
     pub(crate) writer: SyncSender<Message>,
     pub(crate) ids: Arc<EventIds>,
     pub(crate) retain: Duration,
+    /// When the keeper began, by the clock that never steps and by the wall clock.
+    pub(crate) began: (Instant, i64),
 }
 
 impl Keeper {
     /// Runs until it is told to end.
     pub(crate) fn run(self) {
-        let began = (Instant::now(), clock::now());
         let mut looked: Option<Instant> = None;
         loop {
-            // A period is removed by time that passed, not by a clock that was stepped forward.
-            let now = clock::now().min(began.1.saturating_add(micros(began.0.elapsed())));
             if looked.is_none_or(|looked| looked.elapsed() >= RETENTION) {
-                self.remove_due(now);
+                self.remove_due(self.time_passed());
                 looked = Some(Instant::now());
             }
             let pause = if self.seal_complete() {
@@ -58,9 +61,14 @@ impl Keeper {
                 RETRY
             };
             match self.tasks.recv_timeout(pause) {
-                Ok(Task::Retain) => looked = None,
-                Ok(Task::End(done)) => {
-                    let _ = done.try_send(self.seal_complete());
+                Ok(Task::Retain(done)) => {
+                    self.remove_due(self.time_passed());
+                    let _ = done.try_send(());
+                }
+                Ok(Task::End { is_written, done }) => {
+                    let is_sealed = self.seal_complete();
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.try_send(is_written && is_sealed);
                     return;
                 }
                 Ok(Task::Look) | Err(RecvTimeoutError::Timeout) => {}
@@ -69,20 +77,26 @@ impl Keeper {
         }
     }
 
+    /// A period is removed by time that passed, not by a clock that was stepped forward.
+    fn time_passed(&self) -> i64 {
+        let (steady, wall) = self.began;
+        clock::now().min(wall.saturating_add(micros(steady.elapsed())))
+    }
+
     /// Seals what is complete; answers whether nothing is left.
     fn seal_complete(&self) -> bool {
         let mut is_all = true;
-        for journal in self.shared.take_complete() {
+        for journal in self.shared.complete() {
             match seal::seal(&self.layout, &journal) {
                 Ok(segment) => {
                     let sealed = u64::from(segment.is_some());
+                    self.shared.remove_complete(&journal);
                     self.shared.update_health(|health| health.sealed += sealed);
                 }
                 Err(error) => {
                     let error = format!("cannot seal {}: {error}", self.layout.shown(&journal));
                     self.shared
                         .update_health(|health| health.last_error = Some(error));
-                    self.shared.add_complete(journal);
                     is_all = false;
                 }
             }
@@ -104,13 +118,16 @@ impl Keeper {
     fn remove(&self, due: &Due) {
         let (done, told) = sync_channel(1);
         let row = notes::retention(&self.ids, clock::now(), due.period, due.segments, due.rows);
-        if self
+        let asked = self
             .writer
             .try_send(Message::Own(Box::new(row), done))
-            .is_ok()
-        {
-            // While the disk takes nothing, removing is what helps: the row waits in memory.
-            let _ = told.recv_timeout(PATIENCE);
+            .is_ok();
+        let is_durable = asked && told.recv_timeout(PATIENCE).is_ok();
+        // While the disk takes nothing, removing is what helps: the row waits in memory. Without either, the next look is soon
+        // enough.
+        let is_held = asked && !self.shared.writable.load(Ordering::Relaxed);
+        if !is_durable && !is_held {
+            return;
         }
         match retain::remove(&self.layout, due) {
             Ok(()) => self

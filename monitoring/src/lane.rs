@@ -3,8 +3,7 @@
 //! Decides what is admitted: as many records as the queue is wide; the newest beyond that are dropped and counted (LM-33).
 //! What happens to admitted records is the writer's business.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,7 +50,7 @@ pub(crate) struct Shared {
     dropped: AtomicU64,
     pub(crate) writable: AtomicBool,
     untold: Mutex<Dropped>,
-    complete: Mutex<VecDeque<PathBuf>>,
+    complete: Mutex<Vec<PathBuf>>,
     spare: Mutex<Vec<Vec<Record>>>,
     health: Mutex<RecorderHealth>,
 }
@@ -112,12 +111,17 @@ impl Shared {
 
     /// A journal that takes nothing more and is to be sealed.
     pub(crate) fn add_complete(&self, journal: PathBuf) {
-        locked(&self.complete).push_back(journal);
+        locked(&self.complete).push(journal);
     }
 
-    /// Every journal that is to be sealed, oldest first; no longer waiting from now on.
-    pub(crate) fn take_complete(&self) -> VecDeque<PathBuf> {
-        std::mem::take(&mut *locked(&self.complete))
+    /// Journals that are to be sealed, oldest first.
+    pub(crate) fn complete(&self) -> Vec<PathBuf> {
+        locked(&self.complete).clone()
+    }
+
+    /// This journal is sealed.
+    pub(crate) fn remove_complete(&self, journal: &Path) {
+        locked(&self.complete).retain(|waiting| waiting != journal);
     }
 
     pub(crate) fn recycle(&self, mut rows: Vec<Record>) {
@@ -128,13 +132,10 @@ impl Shared {
         }
     }
 
-    /// An emptied vector if one is at hand; never waits.
+    /// An empty vector, one used before if at hand; never waits.
     fn spare(&self) -> Vec<Record> {
-        self.spare
-            .try_lock()
-            .ok()
-            .and_then(|mut spare| spare.pop())
-            .unwrap_or_default()
+        let used = self.spare.try_lock().ok().and_then(|mut spare| spare.pop());
+        used.unwrap_or_else(|| Vec::with_capacity(FULL))
     }
 
     pub(crate) fn health(&self) -> RecorderHealth {

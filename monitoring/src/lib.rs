@@ -24,6 +24,8 @@ mod purpose;
 pub mod query;
 mod record;
 mod recorder;
+#[cfg(test)]
+mod recorder_tests;
 mod recovery;
 mod replay;
 pub mod retain;
@@ -31,6 +33,10 @@ pub mod scrub;
 mod seal;
 mod segment;
 mod settings;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod timing_tests;
 mod words;
 mod writer;
 

@@ -141,9 +141,12 @@ pub(crate) fn crash(ids: &EventIds, now: i64, crash: &Crash) -> Record {
 }
 
 fn open(crash: &Crash) -> String {
-    let (requests, tunnels) = (crash.open.requests(), crash.open.tunnels());
-    let begun = crash.open.iter().map(|(_, opened)| opened.time);
-    let rows = crash.open.iter().map(|(_, opened)| opened.seq);
+    let Some(open) = &crash.open else {
+        return "; what was still open is not known".to_owned();
+    };
+    let (requests, tunnels) = (open.requests(), open.tunnels());
+    let begun = open.iter().map(|(_, opened)| opened.time);
+    let rows = open.iter().map(|(_, opened)| opened.seq);
     let (Some(from), Some(to), Some(first), Some(last)) = (
         begun.clone().min(),
         begun.max(),
@@ -152,8 +155,7 @@ fn open(crash: &Crash) -> String {
     ) else {
         return "; nothing that had an opening row was still open".to_owned();
     };
-    let named: Vec<String> = crash
-        .open
+    let named: Vec<String> = open
         .iter()
         .take(NAMED)
         .map(|(event, _)| event.to_string())

@@ -108,3 +108,45 @@ fn an_address_is_stored_in_one_spelling() {
     );
     assert_eq!(column.null_count(), 0);
 }
+
+/// The table of `docs/records.md`.
+fn field_table() -> String {
+    let mut table =
+        "| field | type | grade | unit or form | meaning |\n|---|---|---|---|---|\n".to_owned();
+    for column in columns() {
+        let kind = match column.data_type.to_string().as_str() {
+            "Utf8" => "text".to_owned(),
+            "Boolean" => "boolean".to_owned(),
+            time if time.starts_with("Timestamp") => "timestamp".to_owned(),
+            number => number.to_lowercase(),
+        };
+        let empty = if column.nullable {
+            ", may be empty"
+        } else {
+            ""
+        };
+        let grade = column.grade.as_str();
+        table += &format!(
+            "| `{}` | {kind}{empty} | {grade} | {} | {} |\n",
+            column.name, column.unit, column.doc
+        );
+    }
+    table
+}
+
+#[test]
+fn the_field_table_of_the_documentation_is_the_records_own_lm_07() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/records.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once("<!-- fields -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- /fields -->").unwrap();
+    let expected = format!(
+        "{before}<!-- fields -->\n{}<!-- /fields -->{after}",
+        field_table()
+    );
+    if std::env::var_os("WEIR_BLESS").is_some() {
+        std::fs::write(path, &expected).unwrap();
+    } else {
+        assert_eq!(text, expected, "WEIR_BLESS=1 writes the table anew");
+    }
+}

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use crate::event::EventIds;
 use crate::health::RecorderHealth;
 use crate::journal::{Create, create_file};
@@ -84,6 +84,7 @@ impl Recorder {
             writer: writer.clone(),
             ids: Arc::clone(&ids),
             retain,
+            began: (Instant::now(), clock::now()),
         };
         let parts = Parts {
             shared: Arc::clone(&shared),
@@ -131,10 +132,10 @@ impl Recorder {
         self.shared.writable.load(Ordering::Relaxed)
     }
 
-    /// Removes at once what retention has made due, which otherwise happens every hour.
-    pub fn retain(&self) {
-        // A full channel has it look soon enough.
-        let _ = self.keeper.try_send(Task::Retain);
+    /// Removes what retention has made due, which otherwise happens every hour; false when that is not done by the deadline.
+    pub fn retain(&self, deadline: Duration) -> bool {
+        let (done, answer) = sync_channel(1);
+        self.keeper.try_send(Task::Retain(done)).is_ok() && answer.recv_timeout(deadline).is_ok()
     }
 
     /// Writes everything that lanes have handed over, then a stop row, seals, and unlocks the directory. Lanes are to be
@@ -156,14 +157,12 @@ impl Recorder {
         else {
             return Ok(());
         };
-        let until = Instant::now() + deadline;
-        let is_written = ask(&self.writer, |done| Message::End { in_order, done }, until)?;
-        let is_sealed = ask(&self.keeper, Task::End, until)?;
+        let is_kept = ask(&self.writer, in_order, Instant::now() + deadline)?;
         for thread in threads {
             // Both have answered and are about to return; a panic of theirs shows as an unwritten stop.
             let _ = thread.join();
         }
-        if is_written && is_sealed {
+        if is_kept {
             return Ok(());
         }
         Err(StopError::Unwritten(
@@ -179,16 +178,12 @@ impl Drop for Recorder {
     }
 }
 
-/// Sends a question and waits for its answer; false when nobody is there to answer.
-fn ask<T>(
-    to: &SyncSender<T>,
-    question: impl FnOnce(SyncSender<bool>) -> T,
-    until: Instant,
-) -> Result<bool, StopError> {
+/// Tells the writer, and through it the keeper, to end; false when not everything was written and sealed.
+fn ask(writer: &SyncSender<Message>, in_order: bool, until: Instant) -> Result<bool, StopError> {
     let (done, answer) = sync_channel(1);
-    let mut question = question(done);
+    let mut question = Message::End { in_order, done };
     loop {
-        match to.try_send(question) {
+        match writer.try_send(question) {
             Ok(()) => break,
             Err(TrySendError::Disconnected(_)) => return Ok(false),
             Err(TrySendError::Full(_)) if Instant::now() >= until => {

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::adapt::Cells;
+use crate::event::EventId;
 use crate::journal::key;
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout, entries};
@@ -26,7 +27,8 @@ pub(crate) struct Crash {
     pub(crate) alive: i64,
     pub(crate) torn: u64,
     pub(crate) damaged: u64,
-    pub(crate) open: OpenEvents,
+    /// None when no journal was left to tell.
+    pub(crate) open: Option<OpenEvents>,
 }
 
 /// What lies in a records directory.
@@ -130,10 +132,7 @@ struct Tail {
 impl Tail {
     fn read(name: &FileName, path: &Path) -> io::Result<Tail> {
         let mut replay = Replay::open(path)?;
-        let open = replay
-            .header(key::OPEN)
-            .map(OpenEvents::from_text)
-            .unwrap_or_default();
+        let open = replay.header(key::OPEN).map(OpenEvents::from_text);
         let alive = replay
             .header(key::CREATED)
             .and_then(|text| text.parse().ok())
@@ -172,13 +171,12 @@ impl Tail {
             .str_at(Col::kind, row)
             .and_then(|word| word.parse::<Kind>().ok());
         self.has_stopped = kind == Some(Kind::Stop);
-        if let Some(kind) = kind {
-            self.crash.open.follow(
-                kind,
-                crate::EventId(cells.u64_at(Col::event, row)),
-                time,
-                seq,
-            );
+        let event = EventId(cells.u64_at(Col::event, row));
+        match (kind, &mut self.crash.open) {
+            // Whatever a lost header said of earlier runs is over.
+            (Some(Kind::Start), open) => *open = Some(OpenEvents::default()),
+            (Some(kind), Some(open)) => open.follow(kind, event, time, seq),
+            _ => {}
         }
     }
 }

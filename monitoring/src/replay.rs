@@ -131,3 +131,7 @@ fn begin(opening: &Buffer) -> Result<(StreamDecoder, Metadata), ArrowError> {
     decoder.decode(&mut opening.clone())?;
     Ok((decoder, schema.metadata().clone()))
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{self, micros};
 use crate::paths::{Layout, Period, sync_directory};
@@ -53,15 +53,20 @@ pub fn due(directory: &Path, retain: Duration, now: i64) -> io::Result<Vec<Due>>
         .collect()
 }
 
-/// Removes what is due now from a directory that nobody writes to, by starting and stopping a recorder there.
+/// Removes what is due now from a directory that nobody writes to, by starting and stopping a recorder there. What it removed.
 ///
 /// # Errors
 /// [`RecorderError::Locked`] when a running Weir holds the directory: it removes what is due itself every hour.
 pub fn run(settings: RecorderSettings, deadline: Duration) -> Result<Vec<Due>, RetainError> {
     let found = due(&settings.directory, settings.retain, clock::now()).unwrap_or_default();
+    let until = Instant::now() + deadline;
     let recorder = crate::Recorder::start(settings)?;
-    recorder.stop(deadline)?;
-    Ok(found)
+    recorder.retain(deadline);
+    recorder.stop(until.saturating_duration_since(Instant::now()))?;
+    Ok(found
+        .into_iter()
+        .filter(|due| !due.directory.exists())
+        .collect())
 }
 
 /// Removes one period. Readers see all of it or nothing.

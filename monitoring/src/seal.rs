@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take};
+use arrow::datatypes::UInt64Type;
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::compute_leaves;
@@ -221,7 +222,17 @@ fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
     for col in [Col::user, Col::time, Col::seq, Col::event] {
         builder = builder.set_column_statistics_enabled(path(col), EnabledStatistics::Page);
     }
-    for col in [Col::seq, Col::event, Col::time] {
+    // Numbers that hardly repeat: a dictionary would be built and thrown away.
+    let varied = [
+        Col::seq,
+        Col::event,
+        Col::time,
+        Col::duration,
+        Col::client_port,
+        Col::bytes_up,
+        Col::bytes_down,
+    ];
+    for col in varied {
         builder = builder
             .set_column_dictionary_enabled(path(col), false)
             .set_column_encoding(path(col), Encoding::DELTA_BINARY_PACKED);
@@ -258,20 +269,31 @@ impl Facts {
         };
         facts.version = version.unwrap_or_default().to_owned();
         for batch in batches {
-            let cells = Cells::new(batch);
-            for row in 0..batch.num_rows() {
-                let (seq, time) = (cells.u64_at(Col::seq, row), cells.time_at(row));
-                if seq >= facts.last {
-                    facts.has_stopped = cells.str_at(Col::kind, row) == Some(Kind::Stop.as_str());
-                }
-                facts.first = facts.first.min(seq);
-                facts.last = facts.last.max(seq);
-                facts.earliest = facts.earliest.min(time);
-                facts.latest = facts.latest.max(time);
-                facts.rows += 1;
-            }
+            facts.add(Cells::new(batch));
         }
         facts
+    }
+
+    fn add(&mut self, cells: Cells<'_>) {
+        let numbers = cells
+            .numbers::<UInt64Type>(Col::seq)
+            .map(|column| column.values());
+        let times = cells.times().map(|column| column.values());
+        let rows = numbers
+            .into_iter()
+            .flatten()
+            .zip(times.into_iter().flatten());
+        for (&seq, &time) in rows {
+            self.first = self.first.min(seq);
+            self.last = self.last.max(seq);
+            self.earliest = self.earliest.min(time);
+            self.latest = self.latest.max(time);
+            self.rows += 1;
+        }
+        // Batches come in the order of their numbers, so the last one that is added decides.
+        let last = numbers.and_then(|numbers| numbers.len().checked_sub(1));
+        let last = last.and_then(|row| cells.str_at(Col::kind, row));
+        self.has_stopped = last == Some(Kind::Stop.as_str());
     }
 
     fn to_metadata(&self) -> Vec<KeyValue> {

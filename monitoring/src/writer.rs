@@ -411,17 +411,25 @@ impl Writer {
             || Period::of(self.clock.wall()) != day
     }
 
-    /// Closes the journal, has it sealed, and begins the next one at once: its header says what is open.
+    /// Exchanges the journal for a new one. That is begun first: its header says what is open, so there is no moment at which a
+    /// crash would leave that unknown.
     fn exchange(&mut self) {
         self.sync();
-        let Some(journal) = self.journal.take() else {
+        let Some(old) = self.journal.take() else {
             return;
         };
-        self.give_to_keeper(&journal);
-        if self.end.is_none()
-            && let Err(error) = self.ensure_journal()
-        {
+        let begun = self.ensure_journal();
+        self.give_to_keeper(&old);
+        if let Err(error) = begun {
             self.fail("create a journal", &error);
+        }
+    }
+
+    /// Closes the journal for good.
+    fn retire(&mut self) {
+        self.sync();
+        if let Some(journal) = self.journal.take() {
+            self.give_to_keeper(&journal);
         }
     }
 
@@ -452,20 +460,30 @@ impl Writer {
             self.take(message);
         }
         self.write_held();
-        let dropped = self.shared.take_dropped();
-        if dropped.count > 0 {
-            self.hold_own(notes::overrun(&self.ids, self.clock.wall(), dropped), None);
+        if self.trouble.is_some() {
+            // It may have been the last moment of it.
+            self.write_held();
+        }
+        if self.trouble.is_none() {
+            self.tell_dropped(self.clock.steady());
+            if in_order {
+                self.hold_own(notes::stop(&self.ids, self.clock.wall()), None);
+            }
+            self.write_held();
         }
         if in_order {
-            self.hold_own(notes::stop(&self.ids, self.clock.wall()), None);
+            self.retire();
+        } else {
+            // The next start finds it, and with it what was open.
+            self.sync();
         }
-        self.write_held();
-        self.end = Some((in_order, done.clone()));
-        self.exchange();
-        for held in self.held.drain(..) {
+        for held in self.held.drain(..).filter(|held| held.admitted) {
+            self.shared.release(held.rows.len());
             self.shared.drop_rows(&held.rows);
         }
         self.report();
-        let _ = done.try_send(in_order && self.trouble.is_none());
+        let is_written = self.trouble.is_none();
+        // The keeper ends only here, so it is there to be told.
+        let _ = self.keeper.send(Task::End { is_written, done });
     }
 }

@@ -116,6 +116,7 @@ fn happenings(directory: &Path, query: &Query) -> Result<Vec<Happening>, SearchE
         directory,
         &Matcher::new(&asked).lasting(),
         &asked,
+        query::WINDOW,
         &mut |batch| {
             found.extend(Happening::read(batch));
             ControlFlow::Continue(())

@@ -27,7 +27,7 @@ use crate::event::EventId;
 use crate::words::{Kind, Verdict};
 
 /// Rows of one window: what a search holds at most, twice, beside one batch of its reader.
-const WINDOW: usize = 65_536;
+pub(crate) const WINDOW: usize = 65_536;
 
 /// In which order of time rows come; rows of one moment by their number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub struct FileRead {
     /// Whether it is a journal that was not sealed yet.
     pub is_journal: bool,
     /// Bytes in the middle of it that could not be read as rows.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub damaged: u64,
 }
 
@@ -154,26 +154,27 @@ pub fn search(
     query: &Query,
     each: &mut dyn FnMut(&RecordBatch) -> ControlFlow<()>,
 ) -> Result<Searched, SearchError> {
-    run(directory, &Matcher::new(query), query, each)
+    run(directory, &Matcher::new(query), query, WINDOW, each)
 }
 
 pub(crate) fn run(
     directory: &Path,
     matcher: &Matcher,
     query: &Query,
+    window: usize,
     each: &mut dyn FnMut(&RecordBatch) -> ControlFlow<()>,
 ) -> Result<Searched, SearchError> {
     let mut sources = Sources::open(directory, matcher)?;
     let mut left = query.limit.unwrap_or(u64::MAX);
     let mut after = None;
     while left > 0 {
-        let size = usize::try_from(left).unwrap_or(WINDOW).min(WINDOW);
-        let mut window = Window::new(query.order, size, after);
-        sources.fill(matcher, &mut window)?;
-        let is_last = !window.is_cut();
-        after = window.last_key();
-        left = left.saturating_sub(window.len() as u64);
-        if window
+        let size = usize::try_from(left).unwrap_or(window).min(window);
+        let mut gathered = Window::new(query.order, size, after);
+        sources.fill(matcher, &mut gathered)?;
+        let is_last = !gathered.is_cut();
+        after = gathered.last_key();
+        left = left.saturating_sub(gathered.len() as u64);
+        if gathered
             .hand_over(&mut |batch, rows_of| sources.count(batch, rows_of, each))?
             .is_break()
             || is_last

@@ -1,0 +1,125 @@
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::testing::{Dice, Row, all_rows, numbered, of_kind, settings, stop};
+use crate::{EventId, Kind, Record, Recorder, RecorderSettings};
+
+/// Set for the child: the directory it records to, and its number.
+const CHILD: &str = "WEIR_CRASH_CHILD";
+const LANES: usize = 3;
+const ROUNDS: usize = 12;
+
+fn crash_settings(directory: &Path) -> RecorderSettings {
+    let mut own = settings(directory);
+    // Small, so that kills also meet the change of journals and the sealing.
+    own.segment_rows = 6_000;
+    own
+}
+
+/// Records under load until it is killed, and tells what has reached the journal.
+fn record_until_killed(place: &str) -> ! {
+    let (directory, round) = place.rsplit_once(':').unwrap();
+    let recorder = Recorder::start(crash_settings(Path::new(directory))).unwrap();
+    std::thread::scope(|scope| {
+        for number in 0..LANES {
+            let mut lane = recorder.lane();
+            let user = format!("lane{number}-{round}");
+            scope.spawn(move || {
+                let opened = EventId(number as u64);
+                lane.push(Record::new(Kind::TunnelOpen, opened, 1_790_000_000_000_000));
+                for count in 0.. {
+                    lane.push(numbered(&user, count));
+                    if count % 100 == 99 {
+                        lane.flush();
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+            });
+        }
+        loop {
+            println!("written {}", recorder.health().written);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    })
+}
+
+fn spawn_child(directory: &Path, round: usize) -> (Child, Arc<AtomicU64>) {
+    let this_test =
+        "recorder_tests::crash::kill_9_under_load_loses_nothing_that_reached_the_journal_lm_33";
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", this_test, "--nocapture"])
+        .env(CHILD, format!("{}:{round}", directory.display()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let written = Arc::new(AtomicU64::new(0));
+    let told = Arc::clone(&written);
+    let out = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            if let Some(number) = line.strip_prefix("written ") {
+                told.store(number.parse().unwrap(), Ordering::Release);
+            }
+        }
+    });
+    (child, written)
+}
+
+/// Rows of each lane count 0, 1, 2 … without a hole: what a lane pushed earlier was not lost while later rows were kept.
+fn check_lanes(rows: &[Row], round: usize) -> usize {
+    let mut found = 0;
+    for number in 0..LANES {
+        let user = format!("lane{number}-{round}");
+        let counts: Vec<u64> = rows
+            .iter()
+            .filter(|row| row.user.as_deref() == Some(&user))
+            .map(|row| row.bytes_up)
+            .collect();
+        assert_eq!(
+            counts,
+            (0..counts.len() as u64).collect::<Vec<_>>(),
+            "{user}"
+        );
+        found += counts.len();
+    }
+    found
+}
+
+#[test]
+fn kill_9_under_load_loses_nothing_that_reached_the_journal_lm_33() {
+    if let Ok(place) = std::env::var(CHILD) {
+        record_until_killed(&place);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut dice = Dice::new(9);
+    let mut least = 0;
+    for round in 0..ROUNDS {
+        let (mut child, written) = spawn_child(directory.path(), round);
+        while written.load(Ordering::Acquire) <= least + 20 {
+            std::thread::sleep(Duration::from_millis(1));
+            assert!(child.try_wait().unwrap().is_none(), "the child ended");
+        }
+        std::thread::sleep(Duration::from_millis(dice.below(200)));
+        let told = written.load(Ordering::Acquire);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Before anything is recovered, a search sees what had reached the journal.
+        let rows = all_rows(directory.path());
+        assert!(rows.len() as u64 >= told, "{} of {told}", rows.len());
+        assert!(check_lanes(&rows, round) > 0);
+        least = rows.len() as u64;
+    }
+    stop(&Recorder::start(crash_settings(directory.path())).unwrap());
+    let rows = all_rows(directory.path());
+    (0..ROUNDS).for_each(|round| assert!(check_lanes(&rows, round) > 0));
+    let gaps = of_kind(&rows, Kind::Gap);
+    assert_eq!(gaps.len(), ROUNDS, "one gap for each kill");
+    for gap in gaps {
+        let open = format!("still open were 0 requests and {LANES} tunnels");
+        assert!(gap.note.contains(&open), "{}", gap.note);
+    }
+}

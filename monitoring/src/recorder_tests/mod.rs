@@ -1,0 +1,8 @@
+//! What a recorder promises, seen from outside.
+
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod disk;
+mod life;
+mod retention;

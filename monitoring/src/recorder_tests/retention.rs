@@ -1,0 +1,117 @@
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::clock::tests::SteppedClock;
+use crate::journal::create_file;
+use crate::paths::{Layout, Period};
+use crate::query::Query;
+use crate::testing::{numbered, of_kind, rows_of, settings, stop, wait_until};
+use crate::{Kind, Recorder, RecorderError, clock, retain};
+
+const DAY: i64 = 86_400_000_000;
+
+/// Records three rows as if `days` ago, under a clock of that day.
+fn record_days_ago(directory: &Path, days: i64) {
+    let clock = SteppedClock::new();
+    clock.step.store(-days * DAY, Ordering::Relaxed);
+    let mut own = settings(directory);
+    own.retain = Duration::from_secs(10_000 * 86_400);
+    let recorder = Recorder::start_with(own, Box::new(clock), Box::new(create_file)).unwrap();
+    let mut lane = recorder.lane();
+    for number in 0..3 {
+        let mut record = numbered(&format!("day{days}"), number);
+        record.time = clock::now() - days * DAY;
+        lane.push(record);
+    }
+    drop(lane);
+    stop(&recorder);
+}
+
+fn periods(directory: &Path) -> Vec<Period> {
+    let found = Layout::new(directory).list_periods().unwrap();
+    found.into_iter().map(|(period, _)| period).collect()
+}
+
+#[test]
+fn whole_periods_go_when_their_time_is_over_and_a_row_says_so_lm_14() {
+    let directory = tempfile::tempdir().unwrap();
+    for days in [100, 99, 92, 50, 1] {
+        record_days_ago(directory.path(), days);
+    }
+    assert_eq!(periods(directory.path()).len(), 5);
+    let ninety = Duration::from_secs(90 * 86_400);
+    let due = retain::due(directory.path(), ninety, clock::now()).unwrap();
+    assert_eq!(due.len(), 3);
+    assert!(due.iter().all(|due| due.segments == 1 && due.rows == 5));
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    wait_until(&recorder, "removed", |health| health.removed_periods == 3);
+    stop(&recorder);
+    let rows = rows_of(directory.path(), &Query::default());
+    let told = of_kind(&rows, Kind::Retention);
+    assert_eq!(told.len(), 3);
+    for (row, due) in told.iter().zip(&due) {
+        let expected = format!("period {} is removed", due.period);
+        assert!(row.note.starts_with(&expected), "{}", row.note);
+        assert!(row.note.ends_with("1 segments with 5 rows"), "{}", row.note);
+    }
+    let users: Vec<&str> = rows.iter().filter_map(|row| row.user.as_deref()).collect();
+    assert_eq!(users, ["day50", "day50", "day50", "day1", "day1", "day1"]);
+    // Numbers go on although the first rows are gone.
+    assert!(told[0].seq > 25);
+}
+
+#[test]
+fn retention_runs_by_command_on_a_directory_that_nobody_writes_to_lm_14() {
+    let directory = tempfile::tempdir().unwrap();
+    record_days_ago(directory.path(), 200);
+    let held = Recorder::start(settings(&directory.path().join("other"))).unwrap();
+    let locked = retain::run(
+        settings(&directory.path().join("other")),
+        Duration::from_secs(9),
+    );
+    assert!(matches!(
+        locked,
+        Err(retain::RetainError::Start(RecorderError::Locked { .. }))
+    ));
+    stop(&held);
+    let removed = retain::run(settings(directory.path()), Duration::from_secs(20)).unwrap();
+    assert_eq!(removed.len(), 1);
+    assert_eq!(periods(directory.path()), [Period::of(clock::now())]);
+    let rows = rows_of(directory.path(), &Query::default());
+    assert_eq!(of_kind(&rows, Kind::Retention).len(), 1);
+}
+
+#[test]
+fn an_interrupted_removal_or_sealing_is_cleared_away_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    record_days_ago(directory.path(), 1);
+    let layout = Layout::new(directory.path());
+    let period = layout.list_periods().unwrap().pop().unwrap().1;
+    let aside = layout.segments().join(".removed-2020-01-01");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::write(aside.join("weir-1-2.parquet"), b"x").unwrap();
+    let unfinished = period.join("weir-000000000009-000000000010.parquet.tmp");
+    std::fs::write(&unfinished, b"x").unwrap();
+    stop(&Recorder::start(settings(directory.path())).unwrap());
+    assert!(!aside.exists() && !unfinished.exists());
+    assert_eq!(rows_of(directory.path(), &Query::default()).len(), 7);
+}
+
+#[test]
+fn a_row_never_lies_in_a_period_that_ends_before_it_began() {
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    let mut lane = recorder.lane();
+    let mut late = numbered("ann", 1);
+    late.time = clock::now() + 5 * DAY;
+    lane.push(late.clone());
+    drop(lane);
+    stop(&recorder);
+    assert_eq!(periods(directory.path()), [Period::of(late.time)]);
+    let query = Query {
+        from: Some(crate::paths::moment(late.time)),
+        ..Query::default()
+    };
+    assert_eq!(rows_of(directory.path(), &query).len(), 1);
+}

@@ -1,0 +1,180 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use arrow::ipc::reader::StreamReader;
+
+use super::*;
+use crate::adapt::Cells;
+use crate::journal::{Create, Journal, create_file, key};
+use crate::open::OpenEvents;
+use crate::paths::{FileName, Layout};
+use crate::record::{Col, Rows};
+use crate::testing::{Traffic, all_rows, of_kind, settings, stop};
+use crate::{Kind, Recorder};
+
+const BATCH: u64 = 20;
+
+/// A journal of three batches, and where each begins and the last ends.
+fn journal(layout: &Layout) -> (PathBuf, Vec<u64>) {
+    fs::create_dir_all(layout.journals()).unwrap();
+    let create: Create = Box::new(create_file);
+    let name = FileName {
+        node: "weir".into(),
+        first: 1,
+        last: None,
+    };
+    let mut journal = Journal::create(layout, &create, name, 7, &OpenEvents::default()).unwrap();
+    let (mut traffic, mut rows) = (Traffic::new(5, 10, 30), Rows::default());
+    let mut places = vec![journal.bytes()];
+    for seq in 1..=3 * BATCH {
+        rows.append(seq, "weir", &traffic.record());
+        if seq % BATCH == 0 {
+            journal.append(&rows.finish().unwrap()).unwrap();
+            places.push(journal.bytes());
+        }
+    }
+    (journal.path().to_owned(), places)
+}
+
+/// Numbers of the rows that can be read, and how much was torn and damaged.
+fn read(path: &Path) -> (Vec<u64>, u64, u64) {
+    let mut replay = Replay::open(path).unwrap();
+    let mut numbers = Vec::new();
+    while let Some(batch) = replay.next().unwrap() {
+        let cells = Cells::new(&batch);
+        numbers.extend((0..batch.num_rows()).map(|row| cells.u64_at(Col::seq, row)));
+    }
+    (numbers, replay.torn(), replay.damaged())
+}
+
+#[test]
+fn a_last_write_torn_at_any_byte_costs_that_batch_only_threats_6() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, places) = journal(&Layout::new(directory.path()));
+    let file = File::options().write(true).open(&path).unwrap();
+    assert_eq!(read(&path), ((1..=3 * BATCH).collect(), 0, 0));
+    for length in (places[2]..places[3]).rev() {
+        file.set_len(length).unwrap();
+        assert_eq!(
+            read(&path),
+            ((1..=2 * BATCH).collect(), length - places[2], 0),
+            "{length}"
+        );
+    }
+}
+
+#[test]
+fn a_header_torn_at_any_byte_is_an_empty_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, places) = journal(&Layout::new(directory.path()));
+    let file = File::options().write(true).open(&path).unwrap();
+    for length in (0..places[0]).rev() {
+        file.set_len(length).unwrap();
+        assert_eq!(read(&path), (Vec::new(), length, 0), "{length}");
+    }
+}
+
+#[test]
+fn one_flipped_bit_anywhere_costs_its_batch_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, places) = journal(&Layout::new(directory.path()));
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let all = fs::read(&path).unwrap();
+    for at in places[1]..places[2] {
+        let byte = all[at as usize];
+        file.write_all_at(&[byte ^ (1 << (at % 8))], at).unwrap();
+        let (numbers, torn, damaged) = read(&path);
+        let kept: Vec<u64> = (1..=BATCH).chain(2 * BATCH + 1..=3 * BATCH).collect();
+        assert_eq!(
+            (numbers, torn, damaged),
+            (kept, 0, places[2] - places[1]),
+            "{at}"
+        );
+        file.write_all_at(&[byte], at).unwrap();
+    }
+}
+
+#[test]
+fn rows_behind_a_lost_header_are_still_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, places) = journal(&Layout::new(directory.path()));
+    let mut file = File::options().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(places[0] / 2)).unwrap();
+    file.write_all(&[0; 64]).unwrap();
+    assert_eq!(read(&path), ((1..=3 * BATCH).collect(), 0, places[0]));
+}
+
+#[test]
+fn any_arrow_reader_reads_a_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, _) = journal(&Layout::new(directory.path()));
+    let reader = StreamReader::try_new(File::open(&path).unwrap(), None).unwrap();
+    assert_eq!(
+        reader.schema().metadata().get(key::NODE),
+        Some(&"weir".to_owned())
+    );
+    let batches: Vec<_> = reader.map(Result::unwrap).collect();
+    assert_eq!(
+        batches
+            .iter()
+            .map(RecordBatch::num_rows)
+            .collect::<Vec<_>>(),
+        [BATCH as usize; 3]
+    );
+    let mut replay = Replay::open(&path).unwrap();
+    for batch in batches {
+        assert_eq!(adapt(&batch).unwrap(), replay.next().unwrap().unwrap());
+    }
+}
+
+#[test]
+fn a_start_after_a_torn_write_goes_on_behind_the_last_whole_row_lm_33() {
+    for missing in [1, 64, 700] {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, places) = journal(&Layout::new(directory.path()));
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(places[3] - missing).unwrap();
+        let recorder = Recorder::start(settings(directory.path())).unwrap();
+        stop(&recorder);
+        let rows = all_rows(directory.path());
+        assert_eq!(rows.len() as u64, 2 * BATCH + 3);
+        let gap = of_kind(&rows, Kind::Gap)[0];
+        let torn = places[3] - places[2] - missing;
+        assert_eq!(gap.seq, 2 * BATCH + 1);
+        assert!(
+            gap.note.contains(&format!("a torn write of {torn} bytes")),
+            "{}",
+            gap.note
+        );
+    }
+}
+
+#[test]
+fn a_damaged_journal_is_sealed_as_far_as_it_goes_and_kept_for_its_period() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::new(directory.path());
+    let (path, places) = journal(&layout);
+    let file = File::options().write(true).open(&path).unwrap();
+    file.write_all_at(b"damage", places[1] + 100).unwrap();
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    stop(&recorder);
+    let rows = crate::testing::rows_of(directory.path(), &crate::query::Query::default());
+    assert_eq!(rows.len() as u64, 2 * BATCH + 3);
+    let gap = of_kind(&rows, Kind::Gap)[0];
+    assert!(
+        gap.note.contains("damaged bytes among the rows"),
+        "{}",
+        gap.note
+    );
+    assert!(!path.exists());
+    let kept = layout
+        .list_periods()
+        .unwrap()
+        .iter()
+        .any(|(_, period)| period.join("weir-000000000001.arrows.damaged").exists());
+    assert!(kept);
+}
