@@ -1,0 +1,41 @@
+//! What the benches share: where their data lies, which mode they run in, and the naive engine that the index is measured
+//! against. It decides nothing about Weir, and Weir does not use it.
+
+mod naive;
+mod sites;
+mod weir;
+
+use std::path::{Path, PathBuf};
+
+pub use naive::Naive;
+pub use sites::{listed, spread, top_sites, unlisted};
+pub use weir::{Running, find};
+
+/// True when each bench is only to show that it runs: under `cargo test`, and with `-- --test`. Data is small then.
+///
+/// criterion decides in the same way, and does not tell.
+pub fn is_smoke() -> bool {
+    let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    !has("--bench") || has("--test")
+}
+
+/// The top of the checkout.
+pub fn checkout() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The folder with the real lists: `WEIR_SHARED`, by default `shared` beside the checkout. None when it is not there,
+/// which is said on standard error.
+pub fn shared() -> Option<PathBuf> {
+    let beside = || checkout().join("../shared");
+    let folder = std::env::var_os("WEIR_SHARED").map_or_else(beside, PathBuf::from);
+    if folder.join("lists").is_dir() {
+        return Some(folder);
+    }
+    eprintln!(
+        "no real lists at {} (set WEIR_SHARED): skipped",
+        folder.display()
+    );
+    None
+}
