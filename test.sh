@@ -32,5 +32,5 @@ cargo clippy --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 cargo build --package weir-proxy
 cargo test --workspace --doc --quiet
-cargo bench --package weir-benches -- --test
+cargo test --package weir-benches --benches
 cargo nextest run --workspace --no-tests=pass "$@"

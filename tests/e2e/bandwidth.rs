@@ -1,6 +1,8 @@
 //! Who gets how much of the line. Shares are measured against each other in one span, so that a busy
 //! machine slows all sides alike. These tests run alone (`.config/nextest.toml`).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use weir_tests::client::{Client, Request};
@@ -135,18 +137,39 @@ fn tunnels_and_plain_requests_share_the_line_by_user() {
     fills_the_line(&measured, LINE);
 }
 
+/// An origin that takes uploads and counts the bytes of each `X-Counter`; downloads of it never end.
+fn counting() -> (Origin, [Arc<AtomicU64>; 2]) {
+    let counters: [Arc<AtomicU64>; 2] = Default::default();
+    let shared = counters.clone();
+    let origin = Origin::http(own_ip(), move |exchange| {
+        let index = exchange
+            .head
+            .get("x-counter")
+            .and_then(|index| index.parse::<usize>().ok());
+        match index.and_then(|index| shared.get(index)) {
+            Some(counter) => exchange.swallow_into(counter).map(drop),
+            None => exchange.stream(1 << 40),
+        }
+    });
+    (origin, counters)
+}
+
 #[test]
 fn uploads_are_shared_like_downloads_and_beside_them() {
-    let (site, origin) = school();
+    // Counted at the origin: what a client has written may still wait in sockets.
+    let (site, _) = school();
+    let (origin, counters) = counting();
     let weir = site.start();
-    let put =
-        |user: &str| Request::new("PUT", &origin.url("site.test", "/up")).user(user, PASSWORD);
-    let many = Load::up(weir.proxy, &put("anna"), 10);
-    let one = Load::up(weir.proxy, &put("tom"), 1);
+    let put = |user: &str, counter: &str| {
+        let request = Request::new("PUT", &origin.url("site.test", "/up"));
+        request.user(user, PASSWORD).field("X-Counter", counter)
+    };
+    let many = Load::up(weir.proxy, &put("anna", "0"), 10);
+    let one = Load::up(weir.proxy, &put("tom", "1"), 1);
     let down = downloads(&weir, &origin, "ben", 1);
     std::thread::sleep(WARM_UP);
-    let counters: [&dyn Fn() -> u64; 3] = [&|| many.bytes(), &|| one.bytes(), &|| down.bytes()];
-    let all = Measured::over(SPAN, &counters);
+    let at = |index: usize| counters[index].load(Ordering::Relaxed);
+    let all = Measured::over(SPAN, &[&|| at(0), &|| at(1), &|| down.bytes()]);
     let up = Measured {
         bytes: all.bytes[..2].to_vec(),
         span: all.span,
@@ -158,6 +181,7 @@ fn uploads_are_shared_like_downloads_and_beside_them() {
         span: all.span,
     };
     fills_the_line(&down, LINE);
+    drop((many, one));
 }
 
 #[test]
@@ -343,6 +367,7 @@ fn a_download_of_unknown_length_is_ended_at_the_size_limit() {
 #[test]
 fn an_upload_over_the_size_limit_is_refused_by_length_and_by_count() {
     let (site, origin) = limited("upload_size = \"1MB\"");
+    let reading = Origin::standard(own_ip());
     let weir = site.start();
     let put = |size: usize| {
         let url = origin.url("site.test", "/up");
@@ -355,7 +380,7 @@ fn an_upload_over_the_size_limit_is_refused_by_length_and_by_count() {
     let _ = client.try_send(put(1_000_001).bytes());
     assert_eq!(client.response("PUT").unwrap().status, 413);
     let mut client = weir.client();
-    let head = Request::new("PUT", &origin.url("site.test", "/chunked")).user("anna", PASSWORD);
+    let head = Request::new("PUT", &reading.url("site.test", "/chunked")).user("anna", PASSWORD);
     client.send(head.field("Transfer-Encoding", "chunked").bytes());
     let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
     let sent = (0..64)
@@ -365,7 +390,7 @@ fn an_upload_over_the_size_limit_is_refused_by_length_and_by_count() {
         assert_eq!(response.status, 413, "after {sent} chunks");
     }
     assert!(
-        origin
+        reading
             .requests()
             .iter()
             .all(|seen| seen.body.bytes.len() <= 1_000_000)

@@ -6,7 +6,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -288,13 +288,31 @@ impl Exchange<'_> {
     /// # Errors
     /// A failing connection; bodies other than those with a Content-Length.
     pub fn swallow(&mut self) -> io::Result<u64> {
+        self.swallow_into(&AtomicU64::new(0))
+    }
+
+    /// The same, adding to a counter as bytes arrive.
+    ///
+    /// # Errors
+    /// As [`Exchange::swallow`].
+    pub fn swallow_into(&mut self, counter: &AtomicU64) -> io::Result<u64> {
         let Framing::Length(length) = self.framing else {
             return Err(io::Error::other(
                 "only bodies of known length are swallowed",
             ));
         };
         self.body_read = true;
-        io::copy(&mut self.reader.by_ref().take(length), &mut io::sink())
+        let (mut buffer, mut left) = (vec![0; 64 * 1024], length);
+        while left > 0 {
+            let most = left.min(buffer.len() as u64) as usize;
+            let count = self.reader.read(&mut buffer[..most])? as u64;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            counter.fetch_add(count, Ordering::Relaxed);
+            left -= count;
+        }
+        Ok(length)
     }
 
     /// The path and query of the target.
