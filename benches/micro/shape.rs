@@ -122,7 +122,10 @@ impl Crowd {
         let (flow, waker) = &self.flows[number];
         let mut context = Context::from_waker(waker);
         let mut grants = 0;
-        while let Poll::Ready(_) = flow.poll_take(Direction::Down, READ, self.now, &mut context) {
+        while flow
+            .poll_take(Direction::Down, READ, self.now, &mut context)
+            .is_ready()
+        {
             grants += 1;
         }
         grants
