@@ -30,7 +30,8 @@ cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 cargo fmt --all --check
 cargo clippy --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-cargo build --package weir-proxy
+# The whole workspace each time: with a part of it cargo would choose other features and build everything again.
+cargo build --workspace
 cargo test --workspace --doc --quiet
-cargo test --package weir-benches --benches
+cargo test --workspace --quiet --bench lookup --bench decide --bench record --bench shape --bench relay
 cargo nextest run --workspace --no-tests=pass "$@"
