@@ -141,3 +141,13 @@ impl Keeper {
         }
     }
 }
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let error = "the keeper ended by a fault of its own; nothing is sealed or removed until a restart".to_owned();
+            self.shared
+                .update_health(|health| health.last_error = Some(error));
+        }
+    }
+}

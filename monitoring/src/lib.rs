@@ -37,6 +37,7 @@ mod settings;
 mod testing;
 #[cfg(test)]
 mod timing_tests;
+mod trouble;
 mod words;
 mod writer;
 

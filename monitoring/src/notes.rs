@@ -7,8 +7,8 @@ use crate::lane::Dropped;
 use crate::paths::{Period, moment};
 use crate::record::Record;
 use crate::recovery::Crash;
+use crate::trouble::Trouble;
 use crate::words::{End, Kind};
-use crate::writer::Trouble;
 
 /// Open events named one by one in a gap row; the rest is counted.
 const NAMED: usize = 100;

@@ -13,7 +13,7 @@ use crate::journal::{Create, Journal, create_file, key};
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout};
 use crate::record::{Col, Rows};
-use crate::testing::{Traffic, all_rows, of_kind, settings, stop};
+use crate::testing::{Dice, Traffic, all_rows, of_kind, settings, stop};
 use crate::{Kind, Recorder};
 
 const BATCH: u64 = 20;
@@ -177,4 +177,49 @@ fn a_damaged_journal_is_sealed_as_far_as_it_goes_and_kept_for_its_period() {
         .iter()
         .any(|(_, period)| period.join("weir-000000000001.arrows.damaged").exists());
     assert!(kept);
+}
+
+#[test]
+fn a_mangled_journal_yields_whole_batches_only_whatever_was_done_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, _) = journal(&Layout::new(directory.path()));
+    let whole = fs::read(&path).unwrap();
+    let mut dice = Dice::new(77);
+    let mut survived = 0;
+    for _ in 0..600 {
+        let mut bytes = whole.clone();
+        for _ in 0..=dice.below(4) {
+            mangle(&mut bytes, &mut dice);
+        }
+        fs::write(&path, &bytes).unwrap();
+        let (numbers, ..) = read(&path);
+        assert_eq!(numbers.len() as u64 % BATCH, 0);
+        for batch in numbers.chunks(BATCH as usize) {
+            let first = batch[0];
+            assert_eq!(first % BATCH, 1);
+            assert_eq!(batch, (first..first + BATCH).collect::<Vec<_>>());
+        }
+        survived += numbers.len();
+    }
+    assert!(survived > 0);
+}
+
+/// Overwrites, removes, doubles or exchanges some bytes.
+fn mangle(bytes: &mut Vec<u8>, dice: &mut Dice) {
+    let length = bytes.len() as u64;
+    let from = dice.below(length) as usize;
+    let to = (from + 1 + dice.below(5_000) as usize).min(bytes.len());
+    match dice.below(5) {
+        0 => bytes[from..to]
+            .iter_mut()
+            .for_each(|byte| *byte ^= dice.roll() as u8),
+        1 => bytes[from..to].fill(0),
+        2 => drop(bytes.drain(from..to)),
+        3 => {
+            let copy = bytes[from..to].to_vec();
+            let at = dice.below(length) as usize;
+            bytes.splice(at..at, copy);
+        }
+        _ => bytes.truncate(from.max(1)),
+    }
 }

@@ -21,6 +21,7 @@ use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout, Period};
 use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
+use crate::trouble::{Doing, Trouble};
 
 /// Rows are gathered up to about this many for one batch: smaller batches cost more a row, larger ones nothing less.
 const BATCH: usize = 3072;
@@ -34,17 +35,6 @@ struct Held {
     admitted: bool,
     /// Answered once they are synced.
     done: Option<SyncSender<()>>,
-}
-
-/// A time in which nothing could be written.
-#[derive(Debug)]
-pub(crate) struct Trouble {
-    /// Since when, µs since the epoch.
-    pub(crate) since: i64,
-    pub(crate) error: String,
-    /// Rows that were handed over but whose sync failed.
-    pub(crate) unsure: Option<(u64, u64)>,
-    retry: Duration,
 }
 
 pub(crate) struct Writer {
@@ -227,8 +217,13 @@ impl Writer {
 
     fn write_held(&mut self) {
         loop {
+            // Before the rows and not after, so that the first rows of a day do not take the last journal of the day before
+            // with them into their period.
+            if self.is_exchange_due() {
+                self.exchange();
+            }
             if let Err(error) = self.ensure_journal() {
-                return self.fail("create a journal", &error);
+                return self.fail(Doing::Create, &error);
             }
             if self.held.is_empty() {
                 match self.trouble.take() {
@@ -237,10 +232,7 @@ impl Writer {
                 }
             }
             if let Err(error) = self.write_batch() {
-                return self.fail("write", &error);
-            }
-            if self.is_exchange_due() {
-                self.exchange();
+                return self.fail(Doing::Write, &error);
             }
         }
     }
@@ -341,20 +333,20 @@ impl Writer {
                     let _ = done.try_send(());
                 }
             }
-            Err(error) => self.fail("sync", &error),
+            Err(error) => self.fail(Doing::Sync, &error),
         }
     }
 
     /// The journal failed: it takes nothing more, and what it holds is sealed as far as it can be read.
-    fn fail(&mut self, doing: &str, error: &io::Error) {
-        let error = format!("cannot {doing}: {error}");
+    fn fail(&mut self, doing: Doing, error: &io::Error) {
+        let error = format!("cannot {}: {error}", doing.words());
         let mut unsure = None;
         if let Some(mut journal) = self.journal.take() {
             if journal.rows() == 0 {
                 // Nothing was in it; the next attempt would use its name again.
                 let _ = std::fs::remove_file(journal.path());
             } else {
-                if doing != "sync" && journal.sync().is_ok() {
+                if doing != Doing::Sync && journal.sync().is_ok() {
                     self.synced = self.next - 1;
                 } else if self.dirty.is_some() {
                     unsure = Some((self.synced + 1, self.next - 1));
@@ -421,7 +413,7 @@ impl Writer {
         let begun = self.ensure_journal();
         self.give_to_keeper(&old);
         if let Err(error) = begun {
-            self.fail("create a journal", &error);
+            self.fail(Doing::Create, &error);
         }
     }
 
@@ -485,5 +477,19 @@ impl Writer {
         let is_written = self.trouble.is_none();
         // The keeper ends only here, so it is there to be told.
         let _ = self.keeper.send(Task::End { is_written, done });
+    }
+}
+
+impl Drop for Writer {
+    /// A fault of the writer's own must not look like a recorder that is well.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let now = self.clock.wall();
+            self.shared.writable.store(false, Ordering::Relaxed);
+            self.shared.update_health(|health| {
+                health.last_error = Some("the writer ended by a fault of its own".to_owned());
+                health.since.get_or_insert(now);
+            });
+        }
     }
 }

@@ -430,3 +430,33 @@ fn a_query_reads_back_from_its_statement_and_refuses_unknown_filters() {
     assert_eq!(serde_json::from_str::<Query>(&text).unwrap(), query);
     assert!(serde_json::from_str::<Query>("{\"usr\":\"ann\"}").is_err());
 }
+
+#[test]
+fn a_mangled_segment_ends_no_search_by_a_fault() {
+    let directory = tempfile::tempdir().unwrap();
+    stop(&recorded(directory.path(), &varied(600), 1 << 20));
+    let layout = Layout::new(directory.path());
+    let period = layout.list_periods().unwrap().pop().unwrap().1;
+    let path = layout.list_segments(&period).unwrap().pop().unwrap().1;
+    let whole = std::fs::read(&path).unwrap();
+    let mut dice = Dice::new(78);
+    let mut unreadable = 0;
+    for round in 0..400 {
+        let mut bytes = whole.clone();
+        let at = dice.below(bytes.len() as u64) as usize;
+        let end = (at + 1 + dice.below(16) as usize).min(bytes.len());
+        bytes[at..end]
+            .iter_mut()
+            .for_each(|byte| *byte ^= dice.roll() as u8);
+        if round % 10 == 0 {
+            bytes.truncate(at);
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let query = query_like(&varied(1)[0], &mut dice);
+        for query in [query, Query::default()] {
+            let searched = search(directory.path(), &query, &mut |_| ControlFlow::Continue(()));
+            unreadable += searched.unwrap().unreadable.len();
+        }
+    }
+    assert!(unreadable > 0);
+}

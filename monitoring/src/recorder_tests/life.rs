@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::clock::tests::SteppedClock;
 use crate::journal::create_file;
-use crate::paths::Layout;
+use crate::paths::{Layout, Period};
 use crate::query::Query;
 use crate::testing::{Traffic, all_rows, numbered, of_kind, rows_of, settings, stop, wait_until};
 use crate::{Cells, Col, Kind, Record, Recorder, RecorderError, StopError};
@@ -320,4 +320,70 @@ fn records_are_readable_by_their_own_account_only() {
     for directory in [&root, &layout.journals(), &layout.segments(), &period] {
         assert_eq!(mode(directory), 0o700, "{}", directory.display());
     }
+}
+
+#[test]
+fn a_thousand_allowed_loads_leave_no_content_on_the_disk_lm_04() {
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    let mut lane = recorder.lane();
+    for number in 0..1_000 {
+        let mut record = numbered("ann", number);
+        record.verdict = crate::Verdict::Allow;
+        record.path = Some("/what-nobody-needs-to-know".into());
+        lane.push(record);
+    }
+    lane.flush();
+    wait_until(&recorder, "written", |health| health.written == 1_001);
+    let journal = Layout::new(directory.path())
+        .list_journals()
+        .unwrap()
+        .pop()
+        .unwrap()
+        .1;
+    // A journal is not compressed, so a path in it would show.
+    let bytes = std::fs::read(journal).unwrap();
+    assert!(!bytes.windows(12).any(|window| window == b"nobody-needs"));
+    assert!(bytes.windows(7).any(|window| window == b"request"));
+    drop(lane);
+    stop(&recorder);
+    let query = Query {
+        text: Some("nobody-needs".to_owned()),
+        ..Query::default()
+    };
+    assert_eq!(rows_of(directory.path(), &query), []);
+}
+
+#[test]
+fn a_day_begins_with_a_journal_of_its_own_lm_14() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = SteppedClock::new();
+    let step = clock.step.clone();
+    let now = crate::clock::now();
+    let to_midnight = Period::of(now).end() - now;
+    step.store(to_midnight - 60_000_000, Ordering::Relaxed);
+    let recorder = Recorder::start_with(
+        settings(directory.path()),
+        Box::new(clock),
+        Box::new(create_file),
+    )
+    .unwrap();
+    let mut lane = recorder.lane();
+    let at = |time: i64| {
+        let mut record = numbered("ann", 1);
+        record.time = time;
+        record
+    };
+    lane.push(at(now + to_midnight - 1));
+    lane.flush();
+    wait_until(&recorder, "written", |health| health.written == 2);
+    step.store(to_midnight, Ordering::Relaxed);
+    lane.push(at(now + to_midnight + 1));
+    lane.flush();
+    drop(lane);
+    wait_until(&recorder, "sealed", |health| health.sealed == 1);
+    stop(&recorder);
+    let periods = Layout::new(directory.path()).list_periods().unwrap();
+    let periods: Vec<Period> = periods.into_iter().map(|(period, _)| period).collect();
+    assert_eq!(periods, [Period::of(now), Period::of(now + to_midnight)]);
 }
