@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow::array::{
@@ -14,7 +15,8 @@ use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
+    ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
@@ -49,13 +51,47 @@ pub(super) fn scan(
     times: (i64, i64),
     each: &mut dyn FnMut(RecordBatch) -> Result<(), ArrowError>,
 ) -> Result<(), ScanError> {
+    let Some(mut reader) = decoding(|| open(path, matcher, times))? else {
+        return Ok(());
+    };
+    while let Some(batch) = decoding(|| {
+        let batch = reader
+            .next()
+            .map(|batch| batch.and_then(|batch| adapt(&batch)));
+        batch
+            .transpose()
+            .map_err(|error| ScanError::File(error.to_string()))
+    })? {
+        each(batch).map_err(ScanError::Rows)?;
+    }
+    Ok(())
+}
+
+/// Runs a step of the Parquet decoder; its panic counts as an error of the file.
+///
+/// The decoder checks most of what it reads, but its lengths and levels can be mangled so that it indexes out of bounds, and
+/// pages carry no checksum. One bad disk block must not end the whole search. The reader is not used again after a fault.
+fn decoding<T>(step: impl FnOnce() -> Result<T, ScanError>) -> Result<T, ScanError> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
+        Err(ScanError::File(
+            "the decoder failed on the file's content".to_owned(),
+        ))
+    })
+}
+
+/// A reader of the matching rows; None when statistics tell that there are none.
+fn open(
+    path: &Path,
+    matcher: &Matcher,
+    times: (i64, i64),
+) -> Result<Option<ParquetRecordBatchReader>, ScanError> {
     let file = File::open(path).map_err(|error| ScanError::File(error.to_string()))?;
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
     let builder = Builder::try_new_with_options(file, options)?;
     let bounds = Bounds { matcher, times };
     let groups = bounds.row_groups(&builder)?;
     if groups.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let selection = bounds.selection(&builder, &groups)?;
     let filter = filter(&builder, matcher);
@@ -67,13 +103,7 @@ pub(super) fn scan(
         Some(selection) => builder.with_row_selection(selection),
         None => builder,
     };
-    for batch in builder.build()? {
-        let batch = batch
-            .and_then(|batch| adapt(&batch))
-            .map_err(|error| ScanError::File(error.to_string()))?;
-        each(batch).map_err(ScanError::Rows)?;
-    }
-    Ok(())
+    Ok(Some(builder.build()?))
 }
 
 /// The matcher, on its own columns only; the others are decoded for matching rows.
