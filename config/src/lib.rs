@@ -29,6 +29,7 @@ pub use settings::{
     LogFormat, LogLevel, Login, LoginMode, Missing, Origin, PortRange, Records, RegisteredNetwork,
     Resolver, Settings, UnknownNetwork, Warn,
 };
+pub use text::did_you_mean;
 
 use document::{Document, Report};
 use settings::read::Base;

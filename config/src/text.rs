@@ -146,7 +146,7 @@ pub(crate) fn reserved(text: &str, words: &[&str]) -> Option<String> {
 }
 
 /// `; did you mean …?` when a candidate is close, else nothing.
-pub(crate) fn did_you_mean<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> String {
     let near = candidates
         .map(|candidate| (distance(text, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)

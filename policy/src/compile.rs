@@ -14,7 +14,6 @@ use crate::decide::{Action, Limits};
 use crate::groups::GroupTable;
 use crate::matcher::{Hosts, Matcher};
 use crate::schedule::{Calendar, Period, PeriodSet};
-use crate::suggest::did_you_mean;
 use crate::{CategoryCap, Policy, Profile, ProfileId, Rule};
 
 static STAMPS: AtomicU64 = AtomicU64::new(1);
@@ -116,7 +115,7 @@ impl Compiler<'_> {
         let found = self.names.id(name);
         if found.is_none() {
             let known = self.names.iter().map(|(_, known)| &**known);
-            let hint = did_you_mean(name, known);
+            let hint = weir_config::did_you_mean(name, known);
             self.fault(
                 Some(line),
                 key,

@@ -15,7 +15,6 @@ mod groups;
 mod matcher;
 mod schedule;
 mod subject;
-mod suggest;
 
 #[cfg(test)]
 mod tests;
