@@ -4,7 +4,8 @@
 //! asked for only when the far side has taken the one before, so a transfer of any
 //! length needs one chunk of memory.
 
-use crate::deadline::{Phase, Watch};
+use crate::conn::Conn;
+use crate::deadline::Phase;
 use crate::hop_by_hop;
 use crate::transfer::Transfer;
 use bytes::Bytes;
@@ -78,7 +79,7 @@ pub(crate) struct RelayBody {
     incoming: Incoming,
     direction: Direction,
     transfer: Rc<Transfer>,
-    watch: Rc<Watch>,
+    conn: Rc<Conn>,
     pending: Bytes,
     gate: Option<Rc<Gate>>,
     done: Option<Box<dyn FnOnce()>>,
@@ -99,7 +100,7 @@ impl RelayBody {
         incoming: Incoming,
         direction: Direction,
         transfer: Rc<Transfer>,
-        watch: Rc<Watch>,
+        conn: Rc<Conn>,
         gate: Option<Rc<Gate>>,
         done: Option<Box<dyn FnOnce()>>,
     ) -> RelayBody {
@@ -107,7 +108,7 @@ impl RelayBody {
             incoming,
             direction,
             transfer,
-            watch,
+            conn,
             pending: Bytes::new(),
             gate,
             done,
@@ -141,7 +142,7 @@ impl RelayBody {
             }
         }
         if matches!(self.direction, Direction::Down) {
-            self.watch.renew();
+            self.conn.watch.renew();
         }
         let granted = match self
             .transfer
@@ -156,7 +157,7 @@ impl RelayBody {
         };
         if std::mem::take(&mut self.waited) {
             // Waiting for one's share is not the client's silence.
-            self.watch.renew();
+            self.conn.watch.renew();
         }
         let chunk = self.pending.split_to(granted);
         if let Err(end) = self.transfer.moved(self.direction, chunk.len()) {
@@ -186,10 +187,10 @@ impl RelayBody {
             return;
         }
         self.finished = true;
-        match self.direction {
-            // From here the origin's silence is the origin's.
-            Direction::Up => self.watch.enter(Phase::Working),
-            Direction::Down => self.transfer.ended(End::Complete),
+        // From here the origin's silence is the origin's; after an early answer the
+        // connection goes on by that.
+        if matches!(self.direction, Direction::Up) && !self.conn.answering.get() {
+            self.conn.watch.enter(Phase::Working);
         }
         if let Some(done) = self.done.take() {
             done();
@@ -200,7 +201,8 @@ impl RelayBody {
 impl Drop for RelayBody {
     fn drop(&mut self) {
         if matches!(self.direction, Direction::Down) {
-            self.watch.enter(Phase::Idle);
+            let whole = self.finished.then(|| self.transfer.task());
+            self.conn.response_leaves(whole);
         }
     }
 }
@@ -220,7 +222,7 @@ impl http_body::Body for Body {
                 if let Some(gate) = &relay.gate {
                     ready!(gate.poll(cx));
                     relay.gate = None;
-                    relay.watch.enter(Phase::Body);
+                    relay.conn.watch.enter(Phase::Body);
                 }
                 relay.poll_chunk(cx)
             }

@@ -1,10 +1,11 @@
 //! One client connection: what its requests share.
 
 use crate::body::Body;
-use crate::deadline::{Watch, WatchLimits};
+use crate::deadline::{Phase, Watch, WatchLimits};
 use crate::identify::Who;
 use crate::snapshot::Snapshot;
-use crate::stream::{Interim, Tap};
+use crate::stream::Interim;
+use crate::tap::Tap;
 use crate::task::Task;
 use crate::transfer::Transfer;
 use crate::worker::Worker;
@@ -58,12 +59,16 @@ pub(crate) struct Conn {
     pub(crate) peer: SocketAddr,
     pub(crate) watch: Rc<Watch>,
     pub(crate) interim: Rc<Interim>,
-    pub(crate) tap: Rc<Tap>,
+    pub(crate) tap: Tap,
     pub(crate) inner: Option<Inner>,
     pub(crate) takeover: RefCell<Option<Takeover>>,
     /// The request at work is HTTP/1.1, so that its client understands interim responses.
     pub(crate) speaks_1_1: Cell<bool>,
+    /// The response to the request at work has begun.
+    pub(crate) answering: Cell<bool>,
     current: RefCell<Weak<Task>>,
+    /// The request whose response has been handed to hyper whole and has not left yet.
+    leaving: RefCell<Option<Rc<Task>>>,
     known: RefCell<Option<Known>>,
 }
 
@@ -96,11 +101,13 @@ impl Conn {
             peer,
             watch,
             interim: Rc::default(),
-            tap: Rc::default(),
+            tap: Tap::default(),
             inner,
             takeover: RefCell::new(None),
             speaks_1_1: Cell::new(false),
+            answering: Cell::new(false),
             current: RefCell::new(Weak::new()),
+            leaving: RefCell::new(None),
             known: RefCell::new(None),
         })
     }
@@ -108,6 +115,21 @@ impl Conn {
     /// The request at work, for whoever ends the connection under it.
     pub(crate) fn at_work(&self, task: &Rc<Task>) {
         *self.current.borrow_mut() = Rc::downgrade(task);
+    }
+
+    /// The response is whole in hyper's hands; its request ends when it has left. Without a
+    /// task, with a short answer of Weir's own, only the deadline changes.
+    pub(crate) fn response_leaves(&self, task: Option<&Rc<Task>>) {
+        *self.leaving.borrow_mut() = task.map(Rc::clone);
+        self.watch.enter(Phase::Leaving);
+    }
+
+    /// The client's system has taken the whole response.
+    pub(crate) fn response_has_left(&self) {
+        if let Some(task) = self.leaving.take() {
+            task.ended(End::Complete);
+        }
+        self.watch.enter(Phase::Idle);
     }
 
     /// Says why the connection is being cut.

@@ -8,6 +8,7 @@ use crate::conn::{Conn, Inner, Response, Takeover};
 use crate::connection;
 use crate::decision::{self, Asked};
 use crate::dial;
+use crate::framing::{self, RawHead};
 use crate::hello::{self, Peek};
 use crate::identify::{self, Who};
 use crate::pool::{Connection, Key};
@@ -101,6 +102,7 @@ pub(crate) async fn over_hyper(
     snapshot: &Arc<Snapshot>,
     task: &Rc<Task>,
     request: Request<Incoming>,
+    raw: Option<RawHead>,
 ) -> Result<Response, Answer> {
     if conn.inner.is_some() {
         return Err(Answer::malformed(
@@ -112,6 +114,7 @@ pub(crate) async fn over_hyper(
         authority: authority.to_owned(),
         fields: request.headers().clone(),
         version: request.version(),
+        raw: raw.ok_or_else(|| Answer::malformed("The CONNECT request could not be read."))?,
     };
     let opened = open(conn, snapshot, task, &parsed).await?;
     *conn.takeover.borrow_mut() = Some(Takeover::Tunnel(Box::new(opened)));
@@ -124,13 +127,18 @@ struct Parsed {
     authority: String,
     fields: HeaderMap,
     version: Version,
+    raw: RawHead,
 }
 
 fn parse(head: &[u8], most_fields: usize) -> Result<Parsed, Answer> {
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(head) {
-        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        // Something that is no part of the head would be lost.
+        Ok(httparse::Status::Complete(_)) => {
+            return Err(Answer::malformed("The CONNECT request could not be read."));
+        }
         Ok(httparse::Status::Partial) => return Err(too_large()),
         Err(httparse::Error::TooManyHeaders) => return Err(too_large()),
         Err(_) => return Err(Answer::malformed("The CONNECT request could not be read.")),
@@ -156,6 +164,7 @@ fn parse(head: &[u8], most_fields: usize) -> Result<Parsed, Answer> {
             Some(1) => Version::HTTP_11,
             _ => Version::HTTP_10,
         },
+        raw: framing::inspect(head),
     })
 }
 
@@ -237,6 +246,7 @@ fn authority(task: &Rc<Task>, parsed: &Parsed) -> Result<(Host, u16), Answer> {
         record.scheme = Some("connect");
     });
     decision::one_host_field(&parsed.fields, parsed.version).map_err(refused)?;
+    framing::request(&parsed.fields, parsed.version, parsed.raw).map_err(refused)?;
     let framed = parsed.fields.contains_key(header::TRANSFER_ENCODING)
         || parsed
             .fields

@@ -7,17 +7,20 @@
 use crate::conn::{Conn, Entrance, Inner, Takeover};
 use crate::connect;
 use crate::deadline::Phase;
+use crate::decision;
 use crate::forward;
+use crate::framing;
+use crate::reply::Answer;
 use crate::request;
 use crate::stream::ClientStream;
 use crate::task::Task;
 use crate::tunnel::{self, Ends};
 use crate::worker::Worker;
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -51,7 +54,13 @@ pub(crate) async fn serve(
             peeked = tokio::time::timeout(patience, reading) => peeked,
         };
         match peeked {
-            Err(_) | Ok(Peeked::Closed) => return,
+            Err(_) if buffer.is_empty() => return,
+            Err(_) => {
+                let conn = Conn::new(&worker, &entrance, peer, None);
+                let late = Answer::unreadable(StatusCode::REQUEST_TIMEOUT);
+                return refuse(&conn, stream, late).await;
+            }
+            Ok(Peeked::Closed) => return,
             Ok(Peeked::Other) => {
                 let conn = Conn::new(&worker, &entrance, peer, None);
                 // Boxed: a tunnel would carry the room for hyper's state through its whole life.
@@ -96,8 +105,8 @@ async fn peek(stream: &mut TcpStream, buffer: &mut BytesMut, bound: usize) -> Pe
             return Peeked::Other;
         }
         if known == CONNECT.len() {
-            match memchr::memmem::find(buffer, b"\r\n\r\n") {
-                Some(end) if end + 4 <= bound => return Peeked::Connect(end + 4),
+            match framing::head_length(buffer) {
+                Some(length) if length <= bound => return Peeked::Connect(length),
                 // Cut off where it is too long: it does not parse, and is answered so.
                 Some(_) => return Peeked::Connect(bound),
                 None if buffer.len() > bound => return Peeked::Connect(bound),
@@ -132,13 +141,7 @@ pub(crate) async fn linger(mut stream: TcpStream, bound: u64) {
 /// Serves HTTP on a socket, plain or inside a CONNECT to an HTTP port, to its end.
 pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
     let snapshot = conn.worker.snapshot();
-    let io = ClientStream::new(
-        stream,
-        peeked,
-        Rc::clone(&conn.watch),
-        Rc::clone(&conn.interim),
-        Rc::clone(&conn.tap),
-    );
+    let io = ClientStream::new(stream, peeked, &conn);
     let service = {
         let conn = Rc::clone(&conn);
         hyper::service::service_fn(move |request| {
@@ -158,39 +161,72 @@ pub(crate) async fn http(conn: Rc<Conn>, stream: TcpStream, peeked: Bytes) {
     let done = loop {
         tokio::select! {
             biased;
-            done = poll_fn(|cx| serving.poll_without_shutdown(cx)) => break Some(done),
+            // Flushes before it is done; the stream leaves the socket open (`stream`).
+            done = &mut serving => break Some(done),
             () = conn.watch.expired() => {
                 conn.cut(End::Deadline);
                 break None;
             }
             () = shared.cut.cancelled() => {
                 conn.cut(End::Drained);
-                break None;
+                return;
             }
             () = shared.drain.cancelled(), if !draining => {
                 draining = true;
                 Pin::new(&mut serving).graceful_shutdown();
                 if conn.watch.phase() == Phase::Idle {
-                    break None;
+                    return;
                 }
             }
         }
     };
+    let between = matches!(conn.watch.phase(), Phase::Idle | Phase::Head);
+    let parts = serving.into_parts();
+    let (stream, peeked, status) = parts.io.into_inner().into_parts();
+    drop(parts.service);
     match done {
-        Some(Ok(())) => {
-            let parts = serving.into_parts();
-            let (stream, peeked) = parts.io.into_inner().into_parts();
-            drop(parts.service);
-            after(conn, stream, join(parts.read_buf, peeked)).await;
+        Some(Ok(())) => after(conn, stream, join(parts.read_buf, peeked)).await,
+        Some(Err(error)) if error.is_parse() && between => {
+            let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+            refuse(&conn, stream, Answer::unreadable(status)).await;
         }
-        Some(Err(error)) => {
-            record_malformed(&conn, &error);
-            // hyper has written its answer; it must arrive before the socket is reset.
-            let (stream, _) = serving.into_parts().io.into_inner().into_parts();
-            linger(stream, bounds.drain_body).await;
+        // A body whose end is the connection's must not look whole: only a reset says so.
+        Some(Err(error)) if error.is_user() && !conn.speaks_1_1.get() => reset(&stream),
+        Some(Err(_)) => linger(stream, bounds.drain_body).await,
+        None if conn.watch.phase() == Phase::Head => {
+            refuse(
+                &conn,
+                stream,
+                Answer::unreadable(StatusCode::REQUEST_TIMEOUT),
+            )
+            .await;
         }
         None => {}
     }
+}
+
+/// Answers what came before a request was understood; it leaves a row too (threats §6).
+async fn refuse(conn: &Rc<Conn>, mut stream: TcpStream, answer: Answer) {
+    let snapshot = conn.worker.snapshot();
+    let task = Task::begin(&conn.worker, Kind::Refusal);
+    task.note(|record| {
+        record.client = Some(conn.peer.ip());
+        record.client_port = conn.peer.port();
+        record.listener = Some(conn.entrance.name.clone());
+        record.inspected = true;
+    });
+    decision::answered(&task, &answer);
+    let bytes = answer.into_bytes(&snapshot, &task.event());
+    drop(task);
+    if write(&mut stream, &bytes, LINGER).await {
+        linger(stream, snapshot.settings.bounds.drain_body).await;
+    }
+}
+
+/// Has the socket reset when it is dropped, so that the client sees a failure.
+fn reset(stream: &TcpStream) {
+    // Where the system refuses, the connection ends as others do.
+    let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// What follows when hyper is done with the connection.
@@ -228,23 +264,6 @@ fn join(first: Bytes, second: Bytes) -> Bytes {
     both.extend_from_slice(&first);
     both.extend_from_slice(&second);
     both.freeze()
-}
-
-/// A request that hyper could not parse leaves a row too (threats §6).
-fn record_malformed(conn: &Rc<Conn>, error: &hyper::Error) {
-    if !error.is_parse() {
-        return;
-    }
-    let task = Task::begin(&conn.worker, Kind::Refusal);
-    task.note(|record| {
-        record.client = Some(conn.peer.ip());
-        record.client_port = conn.peer.port();
-        record.listener = Some(conn.entrance.name.clone());
-        record.status = 400;
-        record.error = Some("http_request_error");
-        record.inspected = true;
-    });
-    task.ended(End::Refused);
 }
 
 /// Serves the HTTP inside a tunnel.

@@ -27,6 +27,16 @@ pub(crate) enum Phase {
     Working,
     /// A body moves in at least one direction.
     Body,
+    /// The response is whole and on its way out, or the rest of a request that was answered
+    /// early is on its way in.
+    Leaving,
+}
+
+impl Phase {
+    /// Whether the client must keep moving bytes.
+    fn moves(self) -> bool {
+        matches!(self, Phase::Body | Phase::Leaving)
+    }
 }
 
 /// The deadline of one client connection.
@@ -66,14 +76,14 @@ impl Watch {
             Phase::Idle => Some(self.limits.idle),
             Phase::Head => Some(self.limits.head),
             Phase::Working => None,
-            Phase::Body => Some(self.limits.body),
+            Phase::Body | Phase::Leaving => Some(self.limits.body),
         };
         self.until.set(limit.map(|limit| self.now.get() + limit));
     }
 
     /// The far side made progress: the client gets the whole body pause again.
     pub(crate) fn renew(&self) {
-        if self.phase.get() == Phase::Body {
+        if self.phase.get().moves() {
             self.until.set(Some(self.now.get() + self.limits.body));
         }
     }
@@ -81,7 +91,7 @@ impl Watch {
     /// The client moved `bytes`: each byte buys its share of a second at the minimum
     /// rate, so that one byte a minute does not hold a connection (threats §5).
     pub(crate) fn paid(&self, bytes: usize) {
-        if self.phase.get() != Phase::Body {
+        if !self.phase.get().moves() {
             return;
         }
         let Some(until) = self.until.get() else {

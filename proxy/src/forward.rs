@@ -116,7 +116,7 @@ fn incoming_body(errand: &Errand<'_>, body: Incoming, back: Option<(Key, Connect
         body,
         Direction::Down,
         Rc::clone(errand.transfer),
-        Rc::clone(&errand.conn.watch),
+        Rc::clone(errand.conn),
         None,
         Some(Box::new(put)),
     )))
@@ -133,7 +133,7 @@ fn outgoing_body(errand: &Errand<'_>, body: Incoming, gate: Option<Rc<Gate>>) ->
         body,
         Direction::Up,
         Rc::clone(errand.transfer),
-        Rc::clone(&errand.conn.watch),
+        Rc::clone(errand.conn),
         gate,
         None,
     )))

@@ -22,35 +22,81 @@ pub(crate) struct RawHead {
 
 /// Looks at a whole head, from the request line to the empty line.
 pub(crate) fn inspect(head: &[u8]) -> RawHead {
-    let mut raw = RawHead::default();
-    let mut rest = head;
-    let mut lengths = 0;
-    let mut first = true;
-    while let Some(end) = memchr::memchr(b'\n', rest) {
-        let (line, after) = rest.split_at(end + 1);
-        rest = after;
-        raw.bare_lf |= !line.ends_with(b"\r\n");
-        if std::mem::take(&mut first) {
-            let target = line.split(|b| *b == b' ').nth(1).unwrap_or_default();
-            raw.fragment = memchr::memchr(b'#', target).is_some();
-            raw.bare_target = is_bare(target);
-        } else if starts_with_length(line) {
-            lengths += 1;
-        }
+    let mut scan = Scan::default();
+    for line in head.split_inclusive(|b| *b == b'\n') {
+        scan.line(line);
     }
-    raw.lengths = lengths > 1;
-    raw
+    scan.finish().0
+}
+
+/// The length of the head that `bytes` begin with, its empty line included. An LF alone ends
+/// a line here, so that a head sent so is found whole and can be refused.
+pub(crate) fn head_length(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    for end in memchr::memchr_iter(b'\n', bytes) {
+        if matches!(bytes.get(from..end), Some(b"" | b"\r")) && from > 0 {
+            return Some(end + 1);
+        }
+        from = end + 1;
+    }
+    None
+}
+
+/// What the lines of one head come to.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    raw: RawHead,
+    begun: bool,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl Scan {
+    /// Takes the next line with its end; true when it is the empty one behind the fields.
+    pub(crate) fn line(&mut self, line: &[u8]) -> bool {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if text.is_empty() && !self.begun {
+            // Empty lines before the request line are skipped (RFC 9112 §2.2).
+            return false;
+        }
+        self.raw.bare_lf |= !line.ends_with(b"\r\n");
+        if text.is_empty() {
+            return true;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            let target = text.split(|b| *b == b' ').nth(1).unwrap_or_default();
+            self.raw.fragment = memchr::memchr(b'#', target).is_some();
+            self.raw.bare_target = is_bare(target);
+        } else if let Some(value) = value_of(text, b"content-length") {
+            self.raw.lengths |= self.length.is_some();
+            // A length that is no number is refused by hyper: nothing follows it.
+            let digits = std::str::from_utf8(value).ok().map(str::trim);
+            self.length = Some(digits.and_then(|text| text.parse().ok()).unwrap_or(0));
+        } else if value_of(text, b"transfer-encoding").is_some() {
+            self.chunked = true;
+        }
+        false
+    }
+
+    /// What the head showed, and the length of the body behind it; none for a chunked one.
+    pub(crate) fn finish(self) -> (RawHead, Option<u64>) {
+        let body = (!self.chunked).then(|| self.length.unwrap_or(0));
+        (self.raw, body)
+    }
+}
+
+/// The value of the field on this line when its name, in lower case, is `name`.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    let same = start.eq_ignore_ascii_case(name);
+    same.then(|| rest.strip_prefix(b":")).flatten()
 }
 
 fn is_bare(target: &[u8]) -> bool {
     memchr::memmem::find(target, b"://")
         .and_then(|at| target.get(at + 3..))
         .is_some_and(|rest| !rest.iter().any(|b| matches!(b, b'/' | b'?' | b'#')))
-}
-
-fn starts_with_length(line: &[u8]) -> bool {
-    line.get(..header::CONTENT_LENGTH.as_str().len())
-        .is_some_and(|name| name.eq_ignore_ascii_case(b"content-length"))
 }
 
 /// Checks the framing fields of a request.

@@ -31,6 +31,7 @@ mod run;
 mod shared;
 mod snapshot;
 mod stream;
+mod tap;
 mod task;
 mod titles;
 mod tls;

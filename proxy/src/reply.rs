@@ -70,6 +70,21 @@ impl Answer {
         answer
     }
 
+    /// A head that could not be read, or not in time. The connection ends.
+    pub(crate) fn unreadable(status: StatusCode) -> Answer {
+        let words = match status {
+            StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time.",
+            StatusCode::URI_TOO_LONG => {
+                "The address of the request is longer than the filter takes."
+            }
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "The head of the request is too large.",
+            _ => "The request could not be read.",
+        };
+        let mut answer = Answer::malformed(words);
+        answer.status = status;
+        answer
+    }
+
     /// 407: who asks must sign in first.
     pub(crate) fn sign_in(words: &str) -> Answer {
         Answer::new(

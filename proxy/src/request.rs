@@ -29,6 +29,7 @@ use weir_monitoring::{End, Initiator, Kind};
 /// Serves one request that hyper has parsed.
 pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Response {
     conn.watch.enter(Phase::Working);
+    conn.answering.set(false);
     conn.speaks_1_1
         .set(request.version() == http::Version::HTTP_11);
     let snapshot = conn.worker.snapshot();
@@ -39,7 +40,7 @@ pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Respon
     let unread = !request.body().is_end_stream();
     let connect = request.method() == Method::CONNECT;
     let served = if connect {
-        connect::over_hyper(&conn, &snapshot, &task, request).await
+        connect::over_hyper(&conn, &snapshot, &task, request, raw).await
     } else {
         serve(&conn, &snapshot, &task, request, raw).await
     };
@@ -51,10 +52,11 @@ pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Respon
         answer.into_response(&snapshot, &task.event())
     });
     task.note(|record| record.status = response.status().as_u16());
+    conn.answering.set(true);
     match response.body() {
         Body::Relay(_) => conn.watch.enter(Phase::Body),
-        // A short answer of ours: the next head is awaited as soon as it is out.
-        _ => conn.watch.enter(Phase::Idle),
+        // A short answer: the next head is awaited as soon as it is out.
+        _ => conn.response_leaves(None),
     }
     response
 }
@@ -64,9 +66,13 @@ async fn serve(
     snapshot: &Arc<Snapshot>,
     task: &Rc<Task>,
     request: Request<Incoming>,
-    raw: RawHead,
+    raw: Option<RawHead>,
 ) -> Result<Response, Answer> {
-    let target = match target(conn, snapshot, &request, raw) {
+    let understood = match raw {
+        Some(raw) => target(conn, snapshot, &request, raw),
+        None => Err(Answer::malformed("The request could not be read.")),
+    };
+    let target = match understood {
         Ok(Understood::Target(target)) => target,
         Ok(Understood::Ourselves) => return ourselves(conn, snapshot, task, request).await,
         Err(answer) => {

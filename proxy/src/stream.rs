@@ -4,9 +4,10 @@
 //!
 //! Decides nothing about requests.
 
-use crate::deadline::{Phase, Watch};
-use crate::framing::{self, RawHead};
+use crate::conn::Conn;
+use crate::deadline::Phase;
 use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
@@ -64,93 +65,71 @@ impl Interim {
 }
 
 /// A client connection. Reads yield the peeked bytes first.
-#[derive(Debug)]
 pub(crate) struct ClientStream {
     stream: TcpStream,
     peeked: Bytes,
-    watch: Rc<Watch>,
-    interim: Rc<Interim>,
-    tap: Rc<Tap>,
+    conn: Rc<Conn>,
+    /// What hyper itself wanted to answer a head with that it could not read.
+    refusal: Vec<u8>,
 }
 
-/// Looks at each request's raw head on its way to hyper.
-///
-/// A head almost always arrives in one read and is looked at in place; only one in pieces
-/// is copied together, up to the bound that hyper has for a head anyway. A head that was
-/// sent ahead, behind the body of the request before, is not seen here.
-#[derive(Debug, Default)]
-pub(crate) struct Tap {
-    pieces: RefCell<Vec<u8>>,
-    last: Cell<RawHead>,
-}
-
-/// Bytes of a head in pieces that are kept.
-const TAP_BOUND: usize = 128 * 1024;
-const HEAD_END: &[u8] = b"\r\n\r\n";
-
-impl Tap {
-    /// What the head of the request at work showed; the next one begins clean.
-    pub(crate) fn take(&self) -> RawHead {
-        self.pieces.borrow_mut().clear();
-        self.last.take()
-    }
-
-    fn see(&self, bytes: &[u8]) {
-        let mut pieces = self.pieces.borrow_mut();
-        if pieces.is_empty()
-            && let Some(end) = memchr::memmem::find(bytes, HEAD_END)
-        {
-            let head = bytes.get(..end + HEAD_END.len()).unwrap_or_default();
-            return self.last.set(framing::inspect(head));
-        }
-        if pieces.len() + bytes.len() > TAP_BOUND {
-            return;
-        }
-        // The end may lie across two pieces.
-        let from = pieces.len().saturating_sub(HEAD_END.len());
-        pieces.extend_from_slice(bytes);
-        let tail = pieces.get(from..).unwrap_or_default();
-        let end = memchr::memmem::find(tail, HEAD_END).map(|end| from + end + HEAD_END.len());
-        // Without an empty line yet, what is known so far is known all the same: hyper may
-        // end a head at a bare LF.
-        let head = pieces
-            .get(..end.unwrap_or(pieces.len()))
-            .unwrap_or_default();
-        self.last.set(framing::inspect(head));
+impl std::fmt::Debug for ClientStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientStream").finish_non_exhaustive()
     }
 }
+
+/// Bytes of hyper's own refusal that are kept: its status line is wanted.
+const REFUSAL_BOUND: usize = 64;
 
 impl ClientStream {
     /// Wraps a socket of which `peeked` has been read already.
-    pub(crate) fn new(
-        stream: TcpStream,
-        peeked: Bytes,
-        watch: Rc<Watch>,
-        interim: Rc<Interim>,
-        tap: Rc<Tap>,
-    ) -> ClientStream {
+    pub(crate) fn new(stream: TcpStream, peeked: Bytes, conn: &Rc<Conn>) -> ClientStream {
         ClientStream {
             stream,
             peeked,
-            watch,
-            interim,
-            tap,
+            conn: Rc::clone(conn),
+            refusal: Vec::new(),
         }
     }
 
-    /// The socket, and what was peeked and never read.
-    pub(crate) fn into_parts(self) -> (TcpStream, Bytes) {
-        (self.stream, self.peeked)
+    /// The socket, what was peeked and never read, and the status of hyper's own refusal.
+    pub(crate) fn into_parts(self) -> (TcpStream, Bytes, Option<StatusCode>) {
+        let status = self.refusal.get(9..12);
+        let status = status.and_then(|digits| StatusCode::from_bytes(digits).ok());
+        (self.stream, self.peeked, status)
     }
 
     fn arrived(&self, bytes: &[u8]) {
-        if !bytes.is_empty() && self.watch.phase() == Phase::Idle {
-            self.watch.enter(Phase::Head);
+        let watch = &self.conn.watch;
+        if !bytes.is_empty() && watch.phase() == Phase::Idle {
+            watch.enter(Phase::Head);
         }
-        match self.watch.phase() {
-            Phase::Head => self.tap.see(bytes),
-            _ => self.watch.paid(bytes.len()),
+        watch.paid(bytes.len());
+        self.conn.tap.see(bytes);
+        self.settle();
+    }
+
+    /// The connection is between requests once the response has left and the request has
+    /// been read to its end: a response can come early.
+    fn settle(&self) {
+        let conn = &self.conn;
+        let left = conn.watch.phase() == Phase::Leaving && !conn.interim.dirty.get();
+        if left && !conn.tap.in_body() {
+            conn.response_has_left();
         }
+    }
+
+    /// hyper answers heads that it cannot read by itself, without words or a cause. Between
+    /// requests nothing else is written: that answer is kept back for Weir's own.
+    fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        let between = matches!(self.conn.watch.phase(), Phase::Idle | Phase::Head);
+        if between {
+            let room = REFUSAL_BOUND.saturating_sub(self.refusal.len());
+            self.refusal
+                .extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        }
+        between
     }
 }
 
@@ -180,10 +159,14 @@ impl AsyncWrite for ClientStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        ready!(this.interim.poll_write_queued(&mut this.stream, cx))?;
-        this.interim.dirty.set(true);
+        if this.keeps_back(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let interim = &this.conn.interim;
+        ready!(interim.poll_write_queued(&mut this.stream, cx))?;
+        interim.dirty.set(true);
         let n = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
-        this.watch.paid(n);
+        this.conn.watch.paid(n);
         Poll::Ready(Ok(n))
     }
 
@@ -193,10 +176,17 @@ impl AsyncWrite for ClientStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        ready!(this.interim.poll_write_queued(&mut this.stream, cx))?;
-        this.interim.dirty.set(true);
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        if let Some(first) = first
+            && this.keeps_back(first)
+        {
+            return Poll::Ready(Ok(first.len()));
+        }
+        let interim = &this.conn.interim;
+        ready!(interim.poll_write_queued(&mut this.stream, cx))?;
+        interim.dirty.set(true);
         let n = ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))?;
-        this.watch.paid(n);
+        this.conn.watch.paid(n);
         Poll::Ready(Ok(n))
     }
 
@@ -208,17 +198,21 @@ impl AsyncWrite for ClientStream {
     // response: the safe moment for an interim head.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        ready!(this.interim.poll_write_queued(&mut this.stream, cx))?;
+        let interim = &this.conn.interim;
+        ready!(interim.poll_write_queued(&mut this.stream, cx))?;
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        this.interim.dirty.set(false);
-        let mut waker = this.interim.waker.borrow_mut();
+        interim.dirty.set(false);
+        this.settle();
+        let mut waker = interim.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    // hyper flushes before it shuts down; the socket itself is shut down by `connection`,
+    // which may have an answer of its own to send first.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

@@ -2,6 +2,7 @@
 
 mod failures;
 mod fields;
+mod leaving;
 mod messages;
 mod reuse;
 mod streaming;
