@@ -437,6 +437,9 @@ fn connections_beyond_the_bound_are_turned_away_and_counted() {
     let (mut site, origin) = lab(&["site.test"]);
     site.set("bounds.connections_per_address", "10");
     let weir = site.start();
+    eventually("whoever looked whether it serves is gone", || {
+        (weir.metric("weir_connections_open") == 0.0).then_some(())
+    });
     let held: Vec<Client> = (0..10).map(|_| weir.client()).collect();
     eventually("ten are open", || {
         (weir.metric("weir_connections_open") >= 10.0).then_some(())
