@@ -162,7 +162,8 @@ pub const SETTINGS: &[Key] = keys! {
     "bounds", Section, "",
         "Every queue and size ends.";
     "bounds.connections", Integer(1, 10_000_000), "20000",
-        "Client connections at one time.";
+        "Client connections at one time; fewer where the system's limit of open files has no room for them, as the log says \
+         then.";
     "bounds.connections_per_address", Integer(1, 10_000_000), "2000",
         "Client connections at one time from one address.";
     "bounds.head_bytes", Size("1KiB", "1MiB"), r#""64KiB""#,
