@@ -5,6 +5,7 @@
 //! of the client's framing or hop-by-hop fields passes (threats §3).
 
 use crate::body::{Body, Gate, RelayBody};
+use crate::bound;
 use crate::conn::{Conn, Response, Takeover};
 use crate::deadline::Phase;
 use crate::decision::{self, Asked, Decided};
@@ -69,6 +70,12 @@ pub(crate) async fn forward(
     let key = key(errand);
     let (mut response, connection) = if upgrade.is_some() {
         // A connection that becomes a tunnel is never one that was shared.
+    let signs_in = bound::by_request(outgoing.headers());
+    let held = match upgrade {
+        Some(_) => None,
+        None => bound::take(errand.conn, &key, errand.who).await,
+    };
+    let stays = signs_in || held.is_some();
         let connection = connect(errand, true).await?;
         exchange(errand, connection, outgoing, body, gate.as_deref(), &inbox)
             .await
@@ -76,7 +83,13 @@ pub(crate) async fn forward(
     } else {
         send(
             errand,
-            &key,
+        let pool = &errand.conn.worker.pool;
+        // Who signs in must not do so on a connection that others have used, or will use.
+        let idle = match held {
+            None if !signs_in => pool.take(&key),
+            held => held,
+        };
+            idle,
             outgoing,
             body,
             bodiless,
@@ -88,25 +101,20 @@ pub(crate) async fn forward(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::switched(errand, upgrade.as_ref(), response).await;
     }
-    check_response(errand, &response)?;
-    let poolable = !is_bound_to_connection(response.headers());
+    check_response(errand, &mut response)?;
+    let stays = stays || bound::by_response(response.headers());
     hop_by_hop::response(response.headers_mut());
     response
         .headers_mut()
+    bound::announce(errand.conn, response.headers_mut());
         .append(header::VIA, errand.conn.worker.shared.via.clone());
     *response.version_mut() = Version::HTTP_11;
-    let back = poolable.then_some((key, connection));
+    let back = bound::next_place(errand.conn, errand.who, key, connection, stays);
     Ok(response.map(|body| incoming_body(errand, body, back)))
 }
 
-/// Passes the response body on, and the connection back to the pool behind it.
-fn incoming_body(errand: &Errand<'_>, body: Incoming, back: Option<(Key, Connection)>) -> Body {
-    let worker = Rc::clone(&errand.conn.worker);
-    let put = move || {
-        if let Some((key, connection)) = back {
-            worker.pool.put(key, connection, worker.sweep.coarse_now());
-        }
-    };
+/// Passes the response body on, and the connection to its next place behind it.
+fn incoming_body(errand: &Errand<'_>, body: Incoming, put: impl FnOnce() + 'static) -> Body {
     if body.is_end_stream() {
         errand.task.ended(End::Complete);
         put();
@@ -197,19 +205,19 @@ fn key(errand: &Errand<'_>) -> Key {
     }
 }
 
-/// Sends over a pooled connection if there is one, and once more over a fresh one where
-/// the pooled one turns out to have died (RFC 9110 §9.2.2: idempotent, and here also
+/// Sends over an `idle` connection if there is one, and once more over a fresh one where
+/// it turns out to have died (RFC 9110 §9.2.2: idempotent, and here also
 /// without a body).
 async fn send(
     errand: &Errand<'_>,
-    key: &Key,
+    idle: Option<Connection>,
     outgoing: Request<()>,
     body: Body,
     bodiless: bool,
     gate: Option<&Gate>,
     inbox: &Arc<Inbox>,
 ) -> Result<(http::Response<Incoming>, Connection), Answer> {
-    let Some(pooled) = errand.conn.worker.pool.take(key) else {
+    let Some(pooled) = idle else {
         let connection = connect(errand, false).await?;
         return exchange(errand, connection, outgoing, body, gate, inbox)
             .await
@@ -251,9 +259,13 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
         .note(|record| record.origin = Some(address.ip()));
     let protocol = |_| Answer::origin(502, "connection_terminated", "The site hung up.");
     let sender = match errand.target.scheme {
-        Scheme::Http if upgrade => speak_upgradable(TokioIo::new(stream))
+        Scheme::Http if upgrade => speak_upgradable(TokioIo::new(stream), bounds)
             .await
             .map_err(protocol)?,
+        Scheme::Http => speak(TokioIo::new(stream), bounds)
+            .await
+            .map_err(protocol)?,
+    let bounds = &settings.bounds;
         Scheme::Http => speak(TokioIo::new(stream)).await.map_err(protocol)?,
         Scheme::Https => {
             let tls = crate::tls::handshake(
@@ -264,7 +276,7 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
             )
             .await
             .map_err(|error| Answer::origin(502, error.label(), &format!("{error}.")))?;
-            speak(TokioIo::new(tls)).await.map_err(protocol)?
+            speak(TokioIo::new(tls), bounds).await.map_err(protocol)?
         }
     };
     Ok(Connection {
@@ -274,19 +286,29 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
     })
 }
 
-fn client() -> http1::Builder {
+/// Fields that hyper parses on the stack; another number costs an allocation a message.
+const FIELDS_ON_STACK: usize = 100;
+
+fn client(bounds: &Bounds) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // Up to hyper's default of 100 fields they are parsed on the stack.
-    builder.max_buf_size(BODY_BUFFER);
+    builder
+        .max_buf_size(BODY_BUFFER.max(bounds.head_bytes))
+        .max_header_size(bounds.head_bytes);
+    if bounds.fields != FIELDS_ON_STACK {
+        builder.max_headers(bounds.fields);
+    }
     builder
 }
 
 /// Begins HTTP/1.1 on a connection to an origin; the connection runs as a task of its own.
-pub(crate) async fn speak<S>(io: TokioIo<S>) -> Result<SendRequest<Body>, hyper::Error>
+pub(crate) async fn speak<S>(
+    io: TokioIo<S>,
+    bounds: &Bounds,
+) -> Result<SendRequest<Body>, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let (sender, connection) = client().handshake(io).await?;
+    let (sender, connection) = client(bounds).handshake(io).await?;
     // Ends by itself when the sender is dropped or the origin closes.
     tokio::task::spawn_local(connection);
     Ok(sender)
@@ -295,9 +317,10 @@ where
 async fn speak_upgradable(
     io: TokioIo<tokio::net::TcpStream>,
 ) -> Result<SendRequest<Body>, hyper::Error> {
-    let (sender, connection) = client().handshake(io).await?;
+    let (sender, connection) = client(bounds).handshake(io).await?;
     tokio::task::spawn_local(connection.with_upgrades());
     Ok(sender)
+    bounds: &Bounds,
 }
 
 /// An exchange that did not come to a response.
@@ -441,32 +464,6 @@ fn check_response(errand: &Errand<'_>, response: &http::Response<Incoming>) -> R
         errand.decided,
         &facts,
     )
-}
-
-/// The length of the whole resource: a download in ranges is as large as its parts together.
-fn whole_length(response: &http::Response<Incoming>) -> Option<u64> {
-    let ranged = response
-        .headers()
-        .get(header::CONTENT_RANGE)
-        .and_then(|range| range.to_str().ok())
-        .and_then(|range| range.rsplit('/').next())
-        .and_then(|whole| whole.trim().parse().ok());
-    let exact = response.body().size_hint().exact();
-    ranged.max(exact)
-}
-
-/// NTLM and Negotiate authenticate a connection, not a request: such a connection must not
-/// be shared (threats §3).
-fn is_bound_to_connection(fields: &HeaderMap) -> bool {
-    fields
-        .get_all(header::WWW_AUTHENTICATE)
-        .iter()
-        .any(|value| {
-            ["ntlm", "negotiate"].iter().any(|name| {
-                let scheme = value.as_bytes().get(..name.len());
-                scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(name.as_bytes()))
-            })
-        })
 }
 
 /// Leaves the socket of an upgraded exchange to the connection.

@@ -3,6 +3,7 @@
 
 mod allowance;
 mod body;
+mod bound;
 mod cli;
 mod clock;
 mod conn;

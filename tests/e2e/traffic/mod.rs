@@ -4,5 +4,6 @@ mod failures;
 mod fields;
 mod messages;
 mod reuse;
+mod signing_in;
 mod streaming;
 mod upgrades;
