@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -324,7 +325,8 @@ async fn keep_for_inner(
     let Ok(address) = origin.peer_addr() else {
         return;
     };
-    if let Ok(sender) = crate::forward::speak(hyper_util::rt::TokioIo::new(origin)).await {
+    if let Ok(sender) = crate::forward::speak(TokioIo::new(origin), &snapshot.settings.bounds).await
+    {
         let key = Key {
             scheme: Scheme::Http,
             host: host.clone(),

@@ -17,6 +17,7 @@ use crate::interim::Inbox;
 use crate::pool::{Connection, Key};
 use crate::reply::Answer;
 use crate::request::max_forwards;
+use crate::size;
 use crate::snapshot::Snapshot;
 use crate::task::Task;
 use crate::transfer::Transfer;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use weir_bandwidth::Direction;
+use weir_config::Bounds;
 use weir_host::{Scheme, Target};
 use weir_monitoring::End;
 use weir_policy::ResponseFacts;
@@ -68,27 +70,27 @@ pub(crate) async fn forward(
     let mut outgoing = outgoing_head(errand, parts, upgrade.is_some())?;
     let inbox = Inbox::attach(&mut outgoing);
     let key = key(errand);
-    let (mut response, connection) = if upgrade.is_some() {
-        // A connection that becomes a tunnel is never one that was shared.
     let signs_in = bound::by_request(outgoing.headers());
     let held = match upgrade {
         Some(_) => None,
         None => bound::take(errand.conn, &key, errand.who).await,
     };
     let stays = signs_in || held.is_some();
+    let (mut response, connection) = if upgrade.is_some() {
+        // A connection that becomes a tunnel is never one that was shared.
         let connection = connect(errand, true).await?;
         exchange(errand, connection, outgoing, body, gate.as_deref(), &inbox)
             .await
             .map_err(|failure| failed(errand, &failure))?
     } else {
-        send(
-            errand,
         let pool = &errand.conn.worker.pool;
         // Who signs in must not do so on a connection that others have used, or will use.
         let idle = match held {
             None if !signs_in => pool.take(&key),
             held => held,
         };
+        send(
+            errand,
             idle,
             outgoing,
             body,
@@ -104,9 +106,9 @@ pub(crate) async fn forward(
     check_response(errand, &mut response)?;
     let stays = stays || bound::by_response(response.headers());
     hop_by_hop::response(response.headers_mut());
+    bound::announce(errand.conn, response.headers_mut());
     response
         .headers_mut()
-    bound::announce(errand.conn, response.headers_mut());
         .append(header::VIA, errand.conn.worker.shared.via.clone());
     *response.version_mut() = Version::HTTP_11;
     let back = bound::next_place(errand.conn, errand.who, key, connection, stays);
@@ -171,6 +173,9 @@ fn outgoing_head(
     let hops = max_forwards(&parts.headers)?;
     let mut fields = parts.headers;
     hop_by_hop::request(&mut fields);
+    if errand.decided.verdict.limits.download_size.is_some() {
+        size::ask_for_whole(&mut fields);
+    }
     if upgrade {
         upgrade::offer(&mut fields);
     }
@@ -257,6 +262,7 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
     errand
         .task
         .note(|record| record.origin = Some(address.ip()));
+    let bounds = &settings.bounds;
     let protocol = |_| Answer::origin(502, "connection_terminated", "The site hung up.");
     let sender = match errand.target.scheme {
         Scheme::Http if upgrade => speak_upgradable(TokioIo::new(stream), bounds)
@@ -265,8 +271,6 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
         Scheme::Http => speak(TokioIo::new(stream), bounds)
             .await
             .map_err(protocol)?,
-    let bounds = &settings.bounds;
-        Scheme::Http => speak(TokioIo::new(stream)).await.map_err(protocol)?,
         Scheme::Https => {
             let tls = crate::tls::handshake(
                 &errand.snapshot.tls,
@@ -316,11 +320,11 @@ where
 
 async fn speak_upgradable(
     io: TokioIo<tokio::net::TcpStream>,
+    bounds: &Bounds,
 ) -> Result<SendRequest<Body>, hyper::Error> {
     let (sender, connection) = client(bounds).handshake(io).await?;
     tokio::task::spawn_local(connection.with_upgrades());
     Ok(sender)
-    bounds: &Bounds,
 }
 
 /// An exchange that did not come to a response.
@@ -436,19 +440,33 @@ fn failed(errand: &Errand<'_>, failure: &Failure) -> Answer {
 }
 
 /// What the response's fields say is decided before a byte of it is passed on.
-fn check_response(errand: &Errand<'_>, response: &http::Response<Incoming>) -> Result<(), Answer> {
-    if !framing::response_is_clear(response.headers(), response.version()) {
+fn check_response(
+    errand: &Errand<'_>,
+    response: &mut http::Response<Incoming>,
+) -> Result<(), Answer> {
+    let bad = |words| {
         errand.task.ended(End::OriginGone);
-        let words = "The site does not say clearly where its answer ends.";
-        return Err(Answer::origin(502, "http_protocol_error", words));
+        Answer::origin(502, "http_protocol_error", words)
+    };
+    let version = response.version();
+    framing::response(response.headers_mut(), version)
+        .map_err(|()| bad("The site does not say clearly where its answer ends."))?;
+    // Its challenge would make a browser send the password for this proxy to whoever asks.
+    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Err(bad(
+            "The site asks for a sign-in that only a proxy may ask for.",
+        ));
     }
-    let length = whole_length(response);
-    let limits = &errand.decided.verdict.limits;
-    if let (Some(limit), Some(length)) = (limits.download_size, length)
-        && length > limit
+    let length = size::whole(response.headers(), response.body().size_hint().exact());
+    if let Some(limit) = errand.decided.verdict.limits.download_size
         && errand.asked.method != "HEAD"
     {
-        return Err(decision::too_large(errand.task, false, limit));
+        if length.is_some_and(|length| length > limit) {
+            return Err(decision::too_large(errand.task, false, limit));
+        }
+        if size::hides_whole(response.status(), response.headers()) {
+            return Err(bad("The site sends a part and does not say of how much."));
+        }
     }
     let content_type = response
         .headers()

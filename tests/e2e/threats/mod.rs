@@ -6,6 +6,7 @@ mod descriptors;
 mod evasion;
 mod exhaustion;
 mod framing;
+mod origins;
 
 use std::time::Duration;
 
