@@ -6,7 +6,7 @@
 
 use crate::conn::{Conn, Inner, Response, Takeover};
 use crate::connection;
-use crate::decision::{self, Asked};
+use crate::decision::{self, Asked, Decided};
 use crate::dial;
 use crate::hello::{self, Peek};
 use crate::identify::{self, Who};
@@ -48,6 +48,7 @@ pub(crate) struct Opened {
     host: Host,
     port: u16,
     content: Content,
+    decided: Decided,
 }
 
 /// What to do after a CONNECT that hyper has not seen.
@@ -193,7 +194,7 @@ async fn open(
         query: None,
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
-    let transfer = decision::transfer(conn, snapshot, task, &who, &decided)?;
+    let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;
     let deadlines = &snapshot.settings.deadlines;
     let dialled = dial::dial(
         &conn.worker.names,
@@ -218,6 +219,7 @@ async fn open(
         host,
         port,
         content,
+        decided,
     })
 }
 
@@ -272,7 +274,7 @@ fn port_refused(port: u16) -> Answer {
 }
 
 /// Runs a tunnel that was answered 200. `early` was sent before or with it.
-pub(crate) async fn run(conn: Rc<Conn>, opened: Opened, client: TcpStream, early: Bytes) {
+pub(crate) async fn run(conn: Rc<Conn>, mut opened: Opened, client: TcpStream, early: Bytes) {
     let _ = client.set_nodelay(true);
     match opened.content {
         Content::Opaque => carry(opened, client, early).await,
@@ -295,7 +297,7 @@ pub(crate) async fn run(conn: Rc<Conn>, opened: Opened, client: TcpStream, early
             opened.transfer.ended(End::Complete);
         }
         Content::Tls => {
-            if let Some(early) = greeted(&conn, &opened, &client, early).await {
+            if let Some(early) = greeted(&conn, &mut opened, &client, early).await {
                 carry(opened, client, early).await;
             }
         }
@@ -349,11 +351,11 @@ async fn keep_for_inner(
 /// tunnel ends here.
 async fn greeted(
     conn: &Rc<Conn>,
-    opened: &Opened,
+    opened: &mut Opened,
     client: &TcpStream,
     early: Bytes,
 ) -> Option<Bytes> {
-    let task = opened.transfer.task();
+    let task = Rc::clone(opened.transfer.task());
     let patience = opened.snapshot.settings.deadlines.hello;
     let mut buffer = BytesMut::from(&early[..]);
     let outcome = tokio::select! {
@@ -365,10 +367,13 @@ async fn greeted(
         },
     };
     let refused = match outcome {
-        Ok(hello) => match server_name_allowed(conn, opened, &hello) {
-            Ok(()) => return Some(buffer.freeze()),
-            Err(why) => (End::Refused, why),
-        },
+        Ok(hello) => {
+            task.note(|record| record.ech = hello.ech);
+            match server_name_allowed(conn, opened, &hello) {
+                Ok(()) => return Some(buffer.freeze()),
+                Err(why) => (End::Refused, why),
+            }
+        }
         Err(refused) => refused,
     };
     task.note(|record| {
@@ -403,12 +408,14 @@ async fn read_hello(
     }
 }
 
+/// Decides on the server name, and binds the tunnel to the limits of both its names: bytes
+/// go where the server name says, whatever the CONNECT named.
 fn server_name_allowed(
     conn: &Rc<Conn>,
-    opened: &Opened,
+    opened: &mut Opened,
     hello: &hello::Hello,
 ) -> Result<(), &'static str> {
-    let task = opened.transfer.task();
+    let task = &Rc::clone(opened.transfer.task());
     let Some(name) = &hello.sni else {
         return match opened.snapshot.settings.connect.missing_sni {
             weir_config::Missing::Allow => Ok(()),
@@ -427,11 +434,18 @@ fn server_name_allowed(
         path: None,
         query: None,
     };
-    match decision::decide_again(conn, &opened.snapshot, task, &opened.who, &asked) {
-        true => Ok(()),
-        false => {
-            task.note(|record| record.error = Some("http_request_denied"));
-            Err("the TLS server name is blocked")
-        }
+    let (snapshot, who, first) = (&opened.snapshot, &opened.who, &opened.decided);
+    let denied = |why| {
+        task.note(|record| record.error = Some("http_request_denied"));
+        Err(why)
+    };
+    let Some(second) = decision::decide_again(conn, snapshot, task, who, &asked, first) else {
+        return denied("the TLS server name is blocked");
+    };
+    match decision::transfer(conn, snapshot, task, who, first, Some(&second)) {
+        Ok(transfer) => opened.transfer = transfer,
+        // The end that the record shows is the reason's own.
+        Err(_) => return denied("no more may be moved for the TLS server name"),
     }
+    Ok(())
 }
