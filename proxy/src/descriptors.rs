@@ -15,9 +15,6 @@ const A_THREAD: usize = 8;
 const A_CLIENT: usize = 2;
 /// Most connections of one thread that belong to clients who signed in on them.
 const MOST_BOUND: usize = 256;
-/// One address may always have so many, as a browser needs some thirty, unless that is half
-/// of all.
-const AN_ADDRESS: usize = 64;
 
 /// Raises the limit of this process as far as the system lets it: soft limits are low for
 /// the sake of programs that use `select`. Returns what holds then.
@@ -76,16 +73,15 @@ impl Ceiling {
     }
 
     /// Connections to accept at one time, and of them from one address, where so many are
-    /// configured. Where there are fewer than meant, one address has the same part of them.
+    /// configured. Where there are fewer than meant, one address has half of them
+    /// at most, or the same part as was meant if that is more.
     pub(crate) fn lowered(self, connections: usize, per_address: usize) -> (usize, usize) {
         if connections <= self.connections {
             return (connections, per_address);
         }
         let part = (self.connections as u128 * per_address as u128) / connections.max(1) as u128;
-        let least = AN_ADDRESS
-            .min(self.connections.div_ceil(2))
-            .min(per_address);
         let part = usize::try_from(part).unwrap_or(usize::MAX);
+        let least = per_address.min(self.connections.div_ceil(2));
         (self.connections, part.max(least))
     }
 }
@@ -122,7 +118,7 @@ mod tests {
     fn under_a_low_limit_one_address_leaves_room_for_others() {
         let (connections, per_address) = Ceiling::of(1024, USES).lowered(20_000, 2000);
         assert!((300..512).contains(&connections), "{connections}");
-        assert_eq!(per_address, AN_ADDRESS);
+        assert_eq!(per_address, connections.div_ceil(2));
         let (connections, one) = Ceiling::of(20_000, USES).lowered(30_000, 30_000);
         assert_eq!(one, connections, "one address was meant to have them all");
         assert!(connections > 9_000, "{connections}");
