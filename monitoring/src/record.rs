@@ -168,6 +168,9 @@ record! {
         origin: Option<IpAddr> => Address, event, "IPv4 or IPv6 address";
         /// Name in the TLS hello, when it differs from the host.
         sni: Option<Arc<str>> => MaybeText<255>, event, "at most 255 bytes";
+        /// Whether the TLS hello carries ECH or ESNI, so that another name than the visible one may be meant. Browsers also
+        /// send it to no purpose (GREASE), which cannot be told apart: yes means that the name may be hidden, not that it is.
+        ech: bool => Flag, event, "yes or no";
         /// What the policy answered.
         verdict: Verdict => OneOf, event, "word";
         /// Rule that decided.
@@ -228,6 +231,7 @@ impl Record {
             path: None,
             origin: None,
             sni: None,
+            ech: false,
             verdict: Verdict::None,
             rule: None,
             category: None,

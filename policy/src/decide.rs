@@ -91,6 +91,29 @@ pub struct Limits {
     pub exempt: bool,
 }
 
+impl Limits {
+    /// What holds for traffic that two verdicts are about, as that of a tunnel which its CONNECT and its TLS name put in
+    /// two places: of each limit the narrower, and exempt only what both exempt. The rates of a rule are shared under the
+    /// rule's name, so that those of two rules hold side by side: here stand `self`'s.
+    #[must_use]
+    pub fn and(&self, other: &Limits) -> Limits {
+        let narrower = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Limits {
+            download_size: narrower(self.download_size, other.download_size),
+            upload_size: narrower(self.upload_size, other.upload_size),
+            daily: narrower(self.daily, other.daily),
+            user_down: narrower(self.user_down, other.user_down),
+            user_up: narrower(self.user_up, other.user_up),
+            rule_down: self.rule_down,
+            rule_up: self.rule_up,
+            exempt: self.exempt && other.exempt,
+        }
+    }
+}
+
 /// The answer, and what it rests on (AF-14).
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -22,7 +22,8 @@ pub struct Refusal {
 /// Only the public Internet may, and what lies in a network of `allow`. A cloud provider's metadata service is exempt only
 /// when its very address is in `allow`: a wide network does not mean it. `own` are the addresses that this process
 /// listens on, which nothing exempts. One that listens on all addresses is taken to be every address of the machine: with
-/// its port no address outside the public Internet may be dialled, allowed or not.
+/// its port no address outside the public Internet may be dialled, allowed or not; whether a public address is the
+/// machine's own is for [`leads_back`] to tell once it is connected.
 ///
 /// # Errors
 /// [`Refusal`] says what the address is.
@@ -58,6 +59,19 @@ fn is_own(listener: IpAddr, address: IpAddr, kind: Kind) -> bool {
     listener == address
         || (listener.is_unspecified() && kind != Kind::Global)
         || (listener.is_loopback() && local)
+}
+
+/// Whether a connection that was made leads to this process itself: to an address of this machine, which the kernel shows by
+/// using the same one on both ends, and to the port of a listener on all addresses of that family. [`permitted`] cannot
+/// know a machine's public addresses; the connection does.
+#[must_use]
+pub fn leads_back(local: IpAddr, peer: SocketAddr, own: &[SocketAddr]) -> bool {
+    local.to_canonical() == peer.ip().to_canonical()
+        && own.iter().any(|listener| {
+            listener.port() == peer.port()
+                && listener.ip().is_unspecified()
+                && listener.is_ipv4() == peer.ip().to_canonical().is_ipv4()
+        })
 }
 
 fn is_single(network: &Network) -> bool {
@@ -163,6 +177,28 @@ mod tests {
         }
         assert_eq!(check("10.0.0.5:3180", "10.0.0.6", 3180), Ok(()));
         assert_eq!(check("0.0.0.0:3180", "93.184.215.14", 3180), Ok(()));
+    }
+
+    #[test]
+    fn a_connection_to_a_public_address_of_this_machine_leads_back() {
+        let own: Vec<SocketAddr> = ["[::]:3180", "0.0.0.0:3128", "203.0.114.5:8080"]
+            .iter()
+            .map(|text| text.parse().expect("a socket address"))
+            .collect();
+        let back = |local: &str, peer: &str| {
+            let local = local.parse().expect("an address");
+            leads_back(local, peer.parse().expect("a socket address"), &own)
+        };
+        assert!(back("2a00:9999::1", "[2a00:9999::1]:3180"));
+        assert!(back("203.0.114.7", "203.0.114.7:3128"));
+        assert!(back("::ffff:203.0.114.7", "[::ffff:203.0.114.7]:3128"));
+        assert!(!back("2a00:9999::1", "[2a00:9999::1]:443"), "another port");
+        assert!(
+            !back("2a00:9999::1", "[2a00:9999::2]:3180"),
+            "another machine"
+        );
+        assert!(!back("203.0.114.7", "203.0.114.7:3180"), "another family");
+        assert!(!back("203.0.114.6", "203.0.114.6:8080"), "another address");
     }
 
     #[test]

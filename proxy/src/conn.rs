@@ -1,6 +1,7 @@
 //! One client connection: what its requests share.
 
 use crate::body::Body;
+use crate::bound::Bound;
 use crate::deadline::{Phase, Watch, WatchLimits};
 use crate::identify::Who;
 use crate::snapshot::Snapshot;
@@ -62,6 +63,8 @@ pub(crate) struct Conn {
     pub(crate) tap: Tap,
     pub(crate) inner: Option<Inner>,
     pub(crate) takeover: RefCell<Option<Takeover>>,
+    /// The origin connection that somebody signed in on over this client connection.
+    pub(crate) bound: RefCell<Option<Bound>>,
     /// The request at work is HTTP/1.1, so that its client understands interim responses.
     pub(crate) speaks_1_1: Cell<bool>,
     /// The response to the request at work has begun.
@@ -104,6 +107,7 @@ impl Conn {
             tap: Tap::default(),
             inner,
             takeover: RefCell::new(None),
+            bound: RefCell::new(None),
             speaks_1_1: Cell::new(false),
             answering: Cell::new(false),
             current: RefCell::new(Weak::new()),

@@ -6,7 +6,7 @@
 
 use crate::conn::{Conn, Inner, Response, Takeover};
 use crate::connection;
-use crate::decision::{self, Asked};
+use crate::decision::{self, Asked, Decided};
 use crate::dial;
 use crate::framing::{self, RawHead};
 use crate::hello::{self, Peek};
@@ -21,6 +21,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -48,6 +49,7 @@ pub(crate) struct Opened {
     host: Host,
     port: u16,
     content: Content,
+    decided: Decided,
 }
 
 /// What to do after a CONNECT that hyper has not seen.
@@ -201,7 +203,7 @@ async fn open(
         query: None,
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
-    let transfer = decision::transfer(conn, snapshot, task, &who, &decided)?;
+    let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;
     let deadlines = &snapshot.settings.deadlines;
     let dialled = dial::dial(
         &conn.worker.names,
@@ -226,6 +228,7 @@ async fn open(
         host,
         port,
         content,
+        decided,
     })
 }
 
@@ -281,7 +284,7 @@ fn port_refused(port: u16) -> Answer {
 }
 
 /// Runs a tunnel that was answered 200. `early` was sent before or with it.
-pub(crate) async fn run(conn: Rc<Conn>, opened: Opened, client: TcpStream, early: Bytes) {
+pub(crate) async fn run(conn: Rc<Conn>, mut opened: Opened, client: TcpStream, early: Bytes) {
     let _ = client.set_nodelay(true);
     match opened.content {
         Content::Opaque => carry(opened, client, early).await,
@@ -304,7 +307,7 @@ pub(crate) async fn run(conn: Rc<Conn>, opened: Opened, client: TcpStream, early
             opened.transfer.ended(End::Complete);
         }
         Content::Tls => {
-            if let Some(early) = greeted(&conn, &opened, &client, early).await {
+            if let Some(early) = greeted(&conn, &mut opened, &client, early).await {
                 carry(opened, client, early).await;
             }
         }
@@ -334,7 +337,8 @@ async fn keep_for_inner(
     let Ok(address) = origin.peer_addr() else {
         return;
     };
-    if let Ok(sender) = crate::forward::speak(hyper_util::rt::TokioIo::new(origin)).await {
+    if let Ok(sender) = crate::forward::speak(TokioIo::new(origin), &snapshot.settings.bounds).await
+    {
         let key = Key {
             scheme: Scheme::Http,
             host: host.clone(),
@@ -357,11 +361,11 @@ async fn keep_for_inner(
 /// tunnel ends here.
 async fn greeted(
     conn: &Rc<Conn>,
-    opened: &Opened,
+    opened: &mut Opened,
     client: &TcpStream,
     early: Bytes,
 ) -> Option<Bytes> {
-    let task = opened.transfer.task();
+    let task = Rc::clone(opened.transfer.task());
     let patience = opened.snapshot.settings.deadlines.hello;
     let mut buffer = BytesMut::from(&early[..]);
     let outcome = tokio::select! {
@@ -373,10 +377,13 @@ async fn greeted(
         },
     };
     let refused = match outcome {
-        Ok(hello) => match server_name_allowed(conn, opened, &hello) {
-            Ok(()) => return Some(buffer.freeze()),
-            Err(why) => (End::Refused, why),
-        },
+        Ok(hello) => {
+            task.note(|record| record.ech = hello.ech);
+            match server_name_allowed(conn, opened, &hello) {
+                Ok(()) => return Some(buffer.freeze()),
+                Err(why) => (End::Refused, why),
+            }
+        }
         Err(refused) => refused,
     };
     task.note(|record| {
@@ -411,12 +418,14 @@ async fn read_hello(
     }
 }
 
+/// Decides on the server name, and binds the tunnel to the limits of both its names: bytes
+/// go where the server name says, whatever the CONNECT named.
 fn server_name_allowed(
     conn: &Rc<Conn>,
-    opened: &Opened,
+    opened: &mut Opened,
     hello: &hello::Hello,
 ) -> Result<(), &'static str> {
-    let task = opened.transfer.task();
+    let task = &Rc::clone(opened.transfer.task());
     let Some(name) = &hello.sni else {
         return match opened.snapshot.settings.connect.missing_sni {
             weir_config::Missing::Allow => Ok(()),
@@ -435,11 +444,18 @@ fn server_name_allowed(
         path: None,
         query: None,
     };
-    match decision::decide_again(conn, &opened.snapshot, task, &opened.who, &asked) {
-        true => Ok(()),
-        false => {
-            task.note(|record| record.error = Some("http_request_denied"));
-            Err("the TLS server name is blocked")
-        }
+    let (snapshot, who, first) = (&opened.snapshot, &opened.who, &opened.decided);
+    let denied = |why| {
+        task.note(|record| record.error = Some("http_request_denied"));
+        Err(why)
+    };
+    let Some(second) = decision::decide_again(conn, snapshot, task, who, &asked, first) else {
+        return denied("the TLS server name is blocked");
+    };
+    match decision::transfer(conn, snapshot, task, who, first, Some(&second)) {
+        Ok(transfer) => opened.transfer = transfer,
+        // The end that the record shows is the reason's own.
+        Err(_) => return denied("no more may be moved for the TLS server name"),
     }
+    Ok(())
 }

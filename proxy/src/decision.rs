@@ -109,14 +109,16 @@ pub(crate) fn decide(
     }
 }
 
-/// Asks about a second name of the same tunnel: the stricter answer wins. Notes a block.
+/// Asks about a second name of the same tunnel: the stricter answer wins. Nothing comes back
+/// for a block, which is noted.
 pub(crate) fn decide_again(
     conn: &Rc<Conn>,
     snapshot: &Arc<Snapshot>,
     task: &Rc<Task>,
     who: &Rc<Who>,
     asked: &Asked<'_>,
-) -> bool {
+    first: &Decided,
+) -> Option<Decided> {
     let categories = categories(snapshot, asked);
     let verdict = snapshot
         .policy
@@ -132,12 +134,20 @@ pub(crate) fn decide_again(
             rule: &rule,
         }),
     };
+    // What passes is traffic of both names; what is blocked is so for the second one alone.
+    let shown = match allowed {
+        true => categories.union(&first.categories),
+        false => categories,
+    };
+    let text = snapshot.categories_text(&shown);
+    task.note(|record| record.categories = Some(text));
     if !allowed {
-        let text = snapshot.categories_text(&categories);
-        task.note(|record| record.categories = Some(text));
         note_verdict(task, snapshot, &verdict, asked);
     }
-    allowed
+    allowed.then_some(Decided {
+        verdict,
+        categories,
+    })
 }
 
 /// Asks about what the response fields tell.
@@ -308,13 +318,15 @@ fn warning(
     answer
 }
 
-/// The flow, allowance and size limits of a request that was let through.
+/// The flow, allowance and size limits of a request that was let through; for a tunnel with
+/// a `second` verdict the stricter of both.
 pub(crate) fn transfer(
     conn: &Rc<Conn>,
     snapshot: &Arc<Snapshot>,
     task: &Rc<Task>,
     who: &Rc<Who>,
     decided: &Decided,
+    second: Option<&Decided>,
 ) -> Result<Rc<Transfer>, Answer> {
     let shared = &conn.worker.shared;
     if snapshot.refuses_unrecorded && !conn.worker.can_record() {
@@ -328,7 +340,16 @@ pub(crate) fn transfer(
         answer.retry_after = Some(30);
         return Err(answer);
     }
-    let limits = &decided.verdict.limits;
+    let limits = match second {
+        Some(second) => decided.verdict.limits.and(&second.verdict.limits),
+        None => decided.verdict.limits,
+    };
+    let mut caps = caps(snapshot, who, decided);
+    for cap in second.map_or_else(Vec::new, |second| self::caps(snapshot, who, second)) {
+        if caps.iter().all(|known| known.key != cap.key) {
+            caps.push(cap);
+        }
+    }
     let daily = match limits.daily {
         Some(allowed) if !limits.exempt => Some(shared.allowance.of(&who.key, allowed)),
         _ => None,
@@ -340,7 +361,7 @@ pub(crate) fn transfer(
     let flow = shared.shaper.flow(
         FlowSpec {
             user: &who.key,
-            caps: &caps(snapshot, who, decided),
+            caps: &caps,
             exempt: limits.exempt,
         },
         Instant::now(),

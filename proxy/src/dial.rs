@@ -87,7 +87,8 @@ impl DialError {
             DialError::Timeout => 3,
             DialError::Unavailable(_) => 2,
             DialError::Unroutable => 1,
-            DialError::Resolve(_) | DialError::Prohibited { .. } => 0,
+            DialError::Resolve(_) => 0,
+            DialError::Prohibited { .. } => 5,
         }
     }
 }
@@ -122,7 +123,7 @@ pub(crate) async fn dial(
     let addresses = names.lookup(host, resolve).await?;
     let permitted = permitted(&addresses, port, egress)?;
     let ordered = interleave(&permitted);
-    match tokio::time::timeout(connect, race(&ordered)).await {
+    match tokio::time::timeout(connect, race(&ordered, &egress.own)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(DialError::Timeout),
     }
@@ -172,7 +173,11 @@ fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 
 /// RFC 8305 §5: the next attempt starts when one has failed or 250 ms have passed; the
 /// first connection made wins, and the others are dropped.
-async fn race(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), DialError> {
+async fn race(
+    addresses: &[SocketAddr],
+    own: &[SocketAddr],
+) -> Result<(TcpStream, SocketAddr), DialError> {
+    let connect = |address| connect(address, own);
     let mut waiting = addresses.iter().copied();
     let mut attempts = FuturesUnordered::new();
     let mut worst = DialError::Resolve(ResolveError::NoAddress);
@@ -201,8 +206,17 @@ async fn race(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), DialE
     clippy::disallowed_methods,
     reason = "the one place that connects to origins"
 )]
-async fn connect(address: SocketAddr) -> Result<(TcpStream, SocketAddr), DialError> {
+async fn connect(
+    address: SocketAddr,
+    own: &[SocketAddr],
+) -> Result<(TcpStream, SocketAddr), DialError> {
     let stream = TcpStream::connect(address).await?;
+    if egress::leads_back(stream.local_addr()?.ip(), address, own) {
+        let address = address.ip();
+        let kind = weir_host::address::kind(address);
+        let refusal = Refusal { kind, own: true };
+        return Err(DialError::Prohibited { address, refusal });
+    }
     stream.set_nodelay(true)?;
     Ok((stream, address))
 }

@@ -5,6 +5,7 @@
 //! of the client's framing or hop-by-hop fields passes (threats §3).
 
 use crate::body::{Body, Gate, RelayBody};
+use crate::bound;
 use crate::conn::{Conn, Response, Takeover};
 use crate::deadline::Phase;
 use crate::decision::{self, Asked, Decided};
@@ -16,6 +17,7 @@ use crate::interim::Inbox;
 use crate::pool::{Connection, Key};
 use crate::reply::Answer;
 use crate::request::max_forwards;
+use crate::size;
 use crate::snapshot::Snapshot;
 use crate::task::Task;
 use crate::transfer::Transfer;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use weir_bandwidth::Direction;
+use weir_config::Bounds;
 use weir_host::{Scheme, Target};
 use weir_monitoring::End;
 use weir_policy::ResponseFacts;
@@ -67,6 +70,12 @@ pub(crate) async fn forward(
     let mut outgoing = outgoing_head(errand, parts, upgrade.is_some())?;
     let inbox = Inbox::attach(&mut outgoing);
     let key = key(errand);
+    let signs_in = bound::by_request(outgoing.headers());
+    let held = match upgrade {
+        Some(_) => None,
+        None => bound::take(errand.conn, &key, errand.who).await,
+    };
+    let stays = signs_in || held.is_some();
     let (mut response, connection) = if upgrade.is_some() {
         // A connection that becomes a tunnel is never one that was shared.
         let connection = connect(errand, true).await?;
@@ -74,9 +83,15 @@ pub(crate) async fn forward(
             .await
             .map_err(|failure| failed(errand, &failure))?
     } else {
+        let pool = &errand.conn.worker.pool;
+        // Who signs in must not do so on a connection that others have used, or will use.
+        let idle = match held {
+            None if !signs_in => pool.take(&key),
+            held => held,
+        };
         send(
             errand,
-            &key,
+            idle,
             outgoing,
             body,
             bodiless,
@@ -88,25 +103,20 @@ pub(crate) async fn forward(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return upgrade::switched(errand, upgrade.as_ref(), response).await;
     }
-    check_response(errand, &response)?;
-    let poolable = !is_bound_to_connection(response.headers());
+    check_response(errand, &mut response)?;
+    let stays = stays || bound::by_response(response.headers());
     hop_by_hop::response(response.headers_mut());
+    bound::announce(errand.conn, response.headers_mut());
     response
         .headers_mut()
         .append(header::VIA, errand.conn.worker.shared.via.clone());
     *response.version_mut() = Version::HTTP_11;
-    let back = poolable.then_some((key, connection));
+    let back = bound::next_place(errand.conn, errand.who, key, connection, stays);
     Ok(response.map(|body| incoming_body(errand, body, back)))
 }
 
-/// Passes the response body on, and the connection back to the pool behind it.
-fn incoming_body(errand: &Errand<'_>, body: Incoming, back: Option<(Key, Connection)>) -> Body {
-    let worker = Rc::clone(&errand.conn.worker);
-    let put = move || {
-        if let Some((key, connection)) = back {
-            worker.pool.put(key, connection, worker.sweep.coarse_now());
-        }
-    };
+/// Passes the response body on, and the connection to its next place behind it.
+fn incoming_body(errand: &Errand<'_>, body: Incoming, put: impl FnOnce() + 'static) -> Body {
     if body.is_end_stream() {
         errand.task.ended(End::Complete);
         put();
@@ -163,6 +173,9 @@ fn outgoing_head(
     let hops = max_forwards(&parts.headers)?;
     let mut fields = parts.headers;
     hop_by_hop::request(&mut fields);
+    if errand.decided.verdict.limits.download_size.is_some() {
+        size::ask_for_whole(&mut fields);
+    }
     if upgrade {
         upgrade::offer(&mut fields);
     }
@@ -197,19 +210,19 @@ fn key(errand: &Errand<'_>) -> Key {
     }
 }
 
-/// Sends over a pooled connection if there is one, and once more over a fresh one where
-/// the pooled one turns out to have died (RFC 9110 §9.2.2: idempotent, and here also
+/// Sends over an `idle` connection if there is one, and once more over a fresh one where
+/// it turns out to have died (RFC 9110 §9.2.2: idempotent, and here also
 /// without a body).
 async fn send(
     errand: &Errand<'_>,
-    key: &Key,
+    idle: Option<Connection>,
     outgoing: Request<()>,
     body: Body,
     bodiless: bool,
     gate: Option<&Gate>,
     inbox: &Arc<Inbox>,
 ) -> Result<(http::Response<Incoming>, Connection), Answer> {
-    let Some(pooled) = errand.conn.worker.pool.take(key) else {
+    let Some(pooled) = idle else {
         let connection = connect(errand, false).await?;
         return exchange(errand, connection, outgoing, body, gate, inbox)
             .await
@@ -249,12 +262,15 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
     errand
         .task
         .note(|record| record.origin = Some(address.ip()));
+    let bounds = &settings.bounds;
     let protocol = |_| Answer::origin(502, "connection_terminated", "The site hung up.");
     let sender = match errand.target.scheme {
-        Scheme::Http if upgrade => speak_upgradable(TokioIo::new(stream))
+        Scheme::Http if upgrade => speak_upgradable(TokioIo::new(stream), bounds)
             .await
             .map_err(protocol)?,
-        Scheme::Http => speak(TokioIo::new(stream)).await.map_err(protocol)?,
+        Scheme::Http => speak(TokioIo::new(stream), bounds)
+            .await
+            .map_err(protocol)?,
         Scheme::Https => {
             let tls = crate::tls::handshake(
                 &errand.snapshot.tls,
@@ -264,7 +280,7 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
             )
             .await
             .map_err(|error| Answer::origin(502, error.label(), &format!("{error}.")))?;
-            speak(TokioIo::new(tls)).await.map_err(protocol)?
+            speak(TokioIo::new(tls), bounds).await.map_err(protocol)?
         }
     };
     Ok(Connection {
@@ -274,19 +290,29 @@ async fn connect(errand: &Errand<'_>, upgrade: bool) -> Result<Connection, Answe
     })
 }
 
-fn client() -> http1::Builder {
+/// Fields that hyper parses on the stack; another number costs an allocation a message.
+const FIELDS_ON_STACK: usize = 100;
+
+fn client(bounds: &Bounds) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    // Up to hyper's default of 100 fields they are parsed on the stack.
-    builder.max_buf_size(BODY_BUFFER);
+    builder
+        .max_buf_size(BODY_BUFFER.max(bounds.head_bytes))
+        .max_header_size(bounds.head_bytes);
+    if bounds.fields != FIELDS_ON_STACK {
+        builder.max_headers(bounds.fields);
+    }
     builder
 }
 
 /// Begins HTTP/1.1 on a connection to an origin; the connection runs as a task of its own.
-pub(crate) async fn speak<S>(io: TokioIo<S>) -> Result<SendRequest<Body>, hyper::Error>
+pub(crate) async fn speak<S>(
+    io: TokioIo<S>,
+    bounds: &Bounds,
+) -> Result<SendRequest<Body>, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let (sender, connection) = client().handshake(io).await?;
+    let (sender, connection) = client(bounds).handshake(io).await?;
     // Ends by itself when the sender is dropped or the origin closes.
     tokio::task::spawn_local(connection);
     Ok(sender)
@@ -294,8 +320,9 @@ where
 
 async fn speak_upgradable(
     io: TokioIo<tokio::net::TcpStream>,
+    bounds: &Bounds,
 ) -> Result<SendRequest<Body>, hyper::Error> {
-    let (sender, connection) = client().handshake(io).await?;
+    let (sender, connection) = client(bounds).handshake(io).await?;
     tokio::task::spawn_local(connection.with_upgrades());
     Ok(sender)
 }
@@ -413,19 +440,33 @@ fn failed(errand: &Errand<'_>, failure: &Failure) -> Answer {
 }
 
 /// What the response's fields say is decided before a byte of it is passed on.
-fn check_response(errand: &Errand<'_>, response: &http::Response<Incoming>) -> Result<(), Answer> {
-    if !framing::response_is_clear(response.headers(), response.version()) {
+fn check_response(
+    errand: &Errand<'_>,
+    response: &mut http::Response<Incoming>,
+) -> Result<(), Answer> {
+    let bad = |words| {
         errand.task.ended(End::OriginGone);
-        let words = "The site does not say clearly where its answer ends.";
-        return Err(Answer::origin(502, "http_protocol_error", words));
+        Answer::origin(502, "http_protocol_error", words)
+    };
+    let version = response.version();
+    framing::response(response.headers_mut(), version)
+        .map_err(|()| bad("The site does not say clearly where its answer ends."))?;
+    // Its challenge would make a browser send the password for this proxy to whoever asks.
+    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Err(bad(
+            "The site asks for a sign-in that only a proxy may ask for.",
+        ));
     }
-    let length = whole_length(response);
-    let limits = &errand.decided.verdict.limits;
-    if let (Some(limit), Some(length)) = (limits.download_size, length)
-        && length > limit
+    let length = size::whole(response.headers(), response.body().size_hint().exact());
+    if let Some(limit) = errand.decided.verdict.limits.download_size
         && errand.asked.method != "HEAD"
     {
-        return Err(decision::too_large(errand.task, false, limit));
+        if length.is_some_and(|length| length > limit) {
+            return Err(decision::too_large(errand.task, false, limit));
+        }
+        if size::hides_whole(response.status(), response.headers()) {
+            return Err(bad("The site sends a part and does not say of how much."));
+        }
     }
     let content_type = response
         .headers()
@@ -441,32 +482,6 @@ fn check_response(errand: &Errand<'_>, response: &http::Response<Incoming>) -> R
         errand.decided,
         &facts,
     )
-}
-
-/// The length of the whole resource: a download in ranges is as large as its parts together.
-fn whole_length(response: &http::Response<Incoming>) -> Option<u64> {
-    let ranged = response
-        .headers()
-        .get(header::CONTENT_RANGE)
-        .and_then(|range| range.to_str().ok())
-        .and_then(|range| range.rsplit('/').next())
-        .and_then(|whole| whole.trim().parse().ok());
-    let exact = response.body().size_hint().exact();
-    ranged.max(exact)
-}
-
-/// NTLM and Negotiate authenticate a connection, not a request: such a connection must not
-/// be shared (threats §3).
-fn is_bound_to_connection(fields: &HeaderMap) -> bool {
-    fields
-        .get_all(header::WWW_AUTHENTICATE)
-        .iter()
-        .any(|value| {
-            ["ntlm", "negotiate"].iter().any(|name| {
-                let scheme = value.as_bytes().get(..name.len());
-                scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(name.as_bytes()))
-            })
-        })
 }
 
 /// Leaves the socket of an upgraded exchange to the connection.

@@ -121,9 +121,36 @@ pub(crate) fn request(
         .map_err(|()| "The request does not say clearly where its body ends.")
 }
 
-/// Checks the framing fields of a response.
-pub(crate) fn response_is_clear(fields: &HeaderMap, version: Version) -> bool {
-    fields_agree(fields, version).is_ok()
+/// Checks the framing fields of a response, also of one without a body (HEAD, 304), and
+/// makes one line of a length that is given several times alike (RFC 9110 §8.6): nobody
+/// behind this proxy has to wonder.
+///
+/// # Errors
+/// They can be read in more than one way.
+pub(crate) fn response(fields: &mut HeaderMap, version: Version) -> Result<(), ()> {
+    fields_agree(fields, version)?;
+    let mut lines = fields.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else {
+        return Ok(());
+    };
+    let digits = first.as_bytes().iter().all(u8::is_ascii_digit);
+    let length = first
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
+    let (mut others, mut alike) = (0, true);
+    for line in lines {
+        others += 1;
+        alike &= line == first;
+    }
+    if !digits || length.is_none() || !alike {
+        return Err(());
+    }
+    if others > 0 {
+        let one = first.clone();
+        fields.insert(header::CONTENT_LENGTH, one);
+    }
+    Ok(())
 }
 
 fn fields_agree(fields: &HeaderMap, version: Version) -> Result<(), ()> {
@@ -181,8 +208,35 @@ mod tests {
 
     #[test]
     fn a_coding_under_http_1_0_is_not_clear() {
-        let map = fields(&[("transfer-encoding", "chunked")]);
-        assert!(!response_is_clear(&map, Version::HTTP_10));
+        let mut map = fields(&[("transfer-encoding", "chunked")]);
+        assert!(response(&mut map, Version::HTTP_10).is_err());
+    }
+
+    #[test]
+    fn a_length_of_a_response_is_digits_and_said_once_or_alike() {
+        let collapsed = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|line| ("content-length", *line)).collect();
+            let mut map = fields(&lines);
+            response(&mut map, Version::HTTP_11).ok()?;
+            let mut left = map.get_all(header::CONTENT_LENGTH).iter();
+            let first = left.next()?.to_str().unwrap().to_owned();
+            assert!(left.next().is_none());
+            Some(first)
+        };
+        assert_eq!(collapsed(&["2"]).as_deref(), Some("2"));
+        assert_eq!(collapsed(&["2", "2"]).as_deref(), Some("2"));
+        for lines in [
+            &["2, 2"][..],
+            &["2,2"],
+            &["abc"],
+            &["+2"],
+            &[""],
+            &["99999999999999999999"],
+            &["2", "3"],
+            &["2", "02"],
+        ] {
+            assert_eq!(collapsed(lines), None, "{lines:?}");
+        }
     }
 
     #[test]

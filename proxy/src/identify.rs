@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_config::{Device, LoginMode, RegisteredNetwork, UnknownNetwork};
+use weir_host::address::client_network;
 use weir_monitoring::{Identity, Kind};
 use weir_policy::{Seen, Subject};
 
@@ -86,7 +87,7 @@ pub(crate) fn who(
     let key: Arc<str> = match (&subject.user, device) {
         (Some(name), _) => format!("user:{name}").into(),
         (None, Some(device)) => format!("device:{}", device.name).into(),
-        (None, None) => format!("address:{address}").into(),
+        (None, None) => address_key(address),
     };
     let groups = subject.group_names();
     Ok(Who {
@@ -97,6 +98,14 @@ pub(crate) fn who(
         profile: Arc::clone(snapshot.policy.profile_name(subject.profile)),
         subject,
     })
+}
+
+/// Nothing but the address is known: whoever can take another one gains nothing by it.
+fn address_key(address: IpAddr) -> Arc<str> {
+    match client_network(address) {
+        IpAddr::V4(v4) => format!("address:{v4}").into(),
+        IpAddr::V6(network) => format!("address:{network}/64").into(),
+    }
 }
 
 fn with_user<'a>(snapshot: &Snapshot, device: &'a Device) -> Cow<'a, Device> {
@@ -251,4 +260,19 @@ fn unregistered() -> Answer {
         "This network is not registered",
         "The filter serves only the networks and machines of this school.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn another_address_of_the_same_ipv6_network_buys_no_second_share_or_allowance() {
+        let key = |address: &str| address_key(address.parse().unwrap());
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(&*key("2001:db8:1:2::1"), "address:2001:db8:1:2::/64");
+        assert_eq!(&*key("::ffff:192.0.2.1"), "address:192.0.2.1");
+    }
 }

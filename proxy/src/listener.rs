@@ -5,15 +5,18 @@
 
 use crate::conn::Entrance;
 use crate::connection;
+use crate::seats::Seats;
 use crate::worker::Worker;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long to wait when the process is full or the system out of descriptors.
 const BACK_OFF: Duration = Duration::from_millis(50);
+/// How far apart two complaints about the same trouble are, at least.
+const COMPLAINTS: Duration = Duration::from_secs(10);
 /// Connections that may wait in the kernel.
 const BACKLOG: i32 = 4096;
 
@@ -53,9 +56,10 @@ pub(crate) fn is_free(address: SocketAddr) -> io::Result<()> {
 /// Accepts until the process drains.
 pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, entrance: Rc<Entrance>) {
     let shared = std::sync::Arc::clone(&worker.shared);
+    let mut complained: Option<Instant> = None;
     loop {
-        let most = worker.snapshot().settings.bounds.connections;
-        if !shared.has_room(most) {
+        let seats = shared.seats(&worker.snapshot().settings.bounds);
+        if !shared.has_room(seats) {
             tokio::select! {
                 () = shared.drain.cancelled() => return,
                 () = tokio::time::sleep(BACK_OFF) => continue,
@@ -67,20 +71,28 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, entrance: 
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take(&worker, &entrance, stream, peer),
+            Ok((stream, peer)) => take(&worker, &entrance, stream, peer, seats),
             Err(error) => {
                 // EMFILE and its like last: spinning on them would take the processor too.
-                tracing::warn!(%error, listener = %entrance.name, "cannot accept");
+                if complained.is_none_or(|then| then.elapsed() >= COMPLAINTS) {
+                    complained = Some(Instant::now());
+                    tracing::warn!(%error, listener = %entrance.name, "cannot accept");
+                }
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
     }
 }
 
-fn take(worker: &Rc<Worker>, entrance: &Rc<Entrance>, stream: TcpStream, peer: SocketAddr) {
+fn take(
+    worker: &Rc<Worker>,
+    entrance: &Rc<Entrance>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    seats: Seats,
+) {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let most = worker.snapshot().settings.bounds.connections_per_address;
-    let Some(seat) = worker.shared.seat(peer.ip(), most) else {
+    let Some(seat) = worker.shared.seat(peer.ip(), seats) else {
         return;
     };
     let _ = stream.set_nodelay(true);

@@ -3,6 +3,7 @@
 
 mod allowance;
 mod body;
+mod bound;
 mod cli;
 mod clock;
 mod conn;
@@ -11,6 +12,7 @@ mod connection;
 mod control;
 mod deadline;
 mod decision;
+mod descriptors;
 mod dial;
 mod forward;
 mod framing;
@@ -28,7 +30,9 @@ mod reply;
 mod request;
 mod resolve;
 mod run;
+mod seats;
 mod shared;
+mod size;
 mod snapshot;
 mod stream;
 mod tap;

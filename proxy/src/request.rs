@@ -120,7 +120,7 @@ async fn serve(
         query: target.query(),
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
-    let transfer = decision::transfer(conn, snapshot, task, &who, &decided)?;
+    let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;
     let length = request.body().size_hint().exact();
     if let (Some(limit), Some(length)) = (decided.verdict.limits.upload_size, length)
         && length > limit
@@ -211,6 +211,16 @@ fn inside_tunnel(
     request: &Request<Incoming>,
     raw: RawHead,
 ) -> Result<Target, Answer> {
+    // What was opened is a tunnel to a port of plain HTTP: there is no other scheme in it.
+    if request
+        .uri()
+        .scheme()
+        .is_some_and(|scheme| *scheme != http::uri::Scheme::HTTP)
+    {
+        return Err(Answer::malformed(
+            "Only http addresses can be asked for in a tunnel of plain HTTP.",
+        ));
+    }
     let named = match (
         request.uri().authority(),
         request.headers().get(header::HOST),

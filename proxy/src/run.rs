@@ -6,6 +6,7 @@
 use crate::allowance::Allowance;
 use crate::conn::Entrance;
 use crate::control::Console;
+use crate::descriptors::{self, Ceiling, Uses};
 use crate::listener;
 use crate::login::Verifier;
 use crate::reload::{self, Origin};
@@ -77,6 +78,7 @@ fn log_to_stderr(settings: &Settings) {
 }
 
 fn start(loaded: Loaded) -> anyhow::Result<()> {
+    let descriptors = descriptors::raise();
     let origin = Origin::of(&loaded);
     std::fs::create_dir_all(&loaded.settings.state)
         .with_context(|| format!("state directory {}", loaded.settings.state.display()))?;
@@ -91,7 +93,7 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     let console = first.settings.console.address;
     listener::is_free(console).with_context(|| format!("console {console}"))?;
     let console = listener::bind(console).with_context(|| format!("console {console}"))?;
-    let shared = share(first)?;
+    let shared = share(first, descriptors)?;
     let control = Builder::new_current_thread().enable_all().build()?;
     control.block_on(serve(shared, origin, sockets, console, report))
 }
@@ -102,11 +104,7 @@ fn bind(settings: &Settings) -> anyhow::Result<Vec<Vec<TcpListener>>> {
         listener::is_free(listener.address)
             .with_context(|| format!("listener {:?} at {}", listener.name, listener.address))?;
     }
-    let threads = match settings.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    (0..threads)
+    (0..threads(settings))
         .map(|_| {
             settings
                 .listeners
@@ -121,7 +119,33 @@ fn bind(settings: &Settings) -> anyhow::Result<Vec<Vec<TcpListener>>> {
         .collect()
 }
 
-fn share(first: Snapshot) -> anyhow::Result<Arc<Shared>> {
+fn threads(settings: &Settings) -> usize {
+    match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+/// What the descriptors allow; says so where that is less than what is configured.
+fn ceiling(settings: &Settings, descriptors: usize) -> Ceiling {
+    let uses = Uses {
+        threads: threads(settings),
+        listeners: settings.listeners.len(),
+        idle: settings.origin.idle_connections,
+    };
+    let ceiling = Ceiling::of(descriptors, uses);
+    let configured = settings.bounds.connections;
+    if ceiling.connections < configured {
+        tracing::warn!(
+            "bounds.connections is {configured}, and the system's limit of {descriptors} open files has room for {}: \
+             no more are accepted at one time. Raise the limit (ulimit -Hn, LimitNOFILE=) or lower the bound.",
+            ceiling.connections
+        );
+    }
+    ceiling
+}
+
+fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
     let settings = &first.settings;
     let records = &settings.records;
     let recorder = Recorder::start(RecorderSettings {
@@ -146,6 +170,7 @@ fn share(first: Snapshot) -> anyhow::Result<Arc<Shared>> {
             .map_err(|_| no_randomness())?,
         warnings: Acknowledgements::new(settings.warn.entries).map_err(|_| no_randomness())?,
         via: HeaderValue::from_str(&via)?,
+        ceiling: ceiling(settings, descriptors),
         recorder,
         snapshot: Arc::new(ArcSwap::from_pointee(first)),
     }))

@@ -2,19 +2,20 @@
 //! moments, never across an await.
 
 use crate::allowance::Allowance;
+use crate::descriptors::Ceiling;
 use crate::login::Verifier;
 use crate::metrics::Metrics;
+use crate::seats::{Seats, Taken};
 use crate::snapshot::Snapshot;
 use crate::warn::Acknowledgements;
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
 use http::HeaderValue;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use weir_bandwidth::Shaper;
+use weir_config::Bounds;
 use weir_monitoring::{EventIds, Lane, Recorder, RecorderHealth, StopError};
 
 /// The process.
@@ -34,8 +35,9 @@ pub(crate) struct Shared {
     pub(crate) drain: CancellationToken,
     /// Set when the drain's time is over: tunnels are cut.
     pub(crate) cut: CancellationToken,
-    connections: AtomicUsize,
-    per_address: DashMap<IpAddr, usize>,
+    /// What the process's file descriptors allow.
+    pub(crate) ceiling: Ceiling,
+    taken: Taken,
 }
 
 /// One accepted connection's place in the counts; given back on drop.
@@ -53,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) verifier: Verifier,
     pub(crate) warnings: Acknowledgements,
     pub(crate) via: HeaderValue,
+    pub(crate) ceiling: Ceiling,
 }
 
 impl Shared {
@@ -70,8 +73,8 @@ impl Shared {
             via: parts.via,
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),
-            connections: AtomicUsize::new(0),
-            per_address: DashMap::new(),
+            ceiling: parts.ceiling,
+            taken: Taken::default(),
         })
     }
 
@@ -106,22 +109,26 @@ impl Shared {
         recorder.map_or(Ok(()), |recorder| recorder.stop(deadline))
     }
 
-    /// Whether another connection may be accepted at all.
-    pub(crate) fn has_room(&self, most: usize) -> bool {
-        self.connections.load(Ordering::Relaxed) < most
+    /// How many connections there may be under these settings and with the descriptors that
+    /// the process has.
+    pub(crate) fn seats(&self, bounds: &Bounds) -> Seats {
+        Seats::new(
+            self.ceiling
+                .lowered(bounds.connections, bounds.connections_per_address),
+        )
     }
 
-    /// A place for a connection from `address`, unless it has `most` already.
-    pub(crate) fn seat(self: &Arc<Self>, address: IpAddr, most: usize) -> Option<Seat> {
-        {
-            let mut count = self.per_address.entry(address).or_insert(0);
-            if *count >= most {
-                self.metrics.shed.inc();
-                return None;
-            }
-            *count += 1;
+    /// Whether another connection may be accepted at all.
+    pub(crate) fn has_room(&self, seats: Seats) -> bool {
+        self.taken.has_room(seats)
+    }
+
+    /// A place for a connection from `address`, unless its machine has all that it may have.
+    pub(crate) fn seat(self: &Arc<Self>, address: IpAddr, seats: Seats) -> Option<Seat> {
+        if !self.taken.take(address, seats) {
+            self.metrics.shed.inc();
+            return None;
         }
-        self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.inc();
         self.metrics.accepted.inc();
         Some(Seat {
@@ -133,19 +140,7 @@ impl Shared {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.taken.give_back(self.address);
         self.shared.metrics.connections.dec();
-        let empty = match self.shared.per_address.get_mut(&self.address) {
-            Some(mut count) => {
-                *count = count.saturating_sub(1);
-                *count == 0
-            }
-            None => false,
-        };
-        if empty {
-            self.shared
-                .per_address
-                .remove_if(&self.address, |_, count| *count == 0);
-        }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) buffer: RefCell<Vec<u8>>,
     /// Connections of this thread that are open.
     pub(crate) open: Cell<usize>,
+    /// Origin connections of this thread that belong to a client.
+    pub(crate) bound: Cell<usize>,
     lane: RefCell<Lane>,
     periods: Cell<Option<Holding>>,
     snapshot: RefCell<arc_swap::Cache<Arc<arc_swap::ArcSwap<Snapshot>>, Arc<Snapshot>>>,
@@ -52,13 +54,14 @@ impl Worker {
             sweep: Sweep::new(),
             names,
             pool: Pool::new(
-                origin.idle_connections,
+                shared.ceiling.idle,
                 origin.idle_per_host,
                 origin.idle_timeout,
             ),
             tasks: RefCell::new(Slab::new()),
             buffer: RefCell::new(vec![0; SHARED_BUFFER]),
             open: Cell::new(0),
+            bound: Cell::new(0),
             lane: RefCell::new(shared.lane()),
             periods: Cell::new(None),
             snapshot: RefCell::new(arc_swap::Cache::new(Arc::clone(&shared.snapshot))),

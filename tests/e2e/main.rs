@@ -14,6 +14,7 @@ mod records;
 mod running;
 mod threats;
 mod traffic;
+mod tunnels;
 
 use weir_tests::origin::Origin;
 use weir_tests::site::{Site, own_ip};

@@ -43,15 +43,15 @@ pub struct Weir {
 }
 
 impl Weir {
-    /// Starts it with this configuration and waits until it serves.
+    /// Starts it by `command` with this configuration and waits until it serves.
     ///
     /// # Panics
     /// When it ends or is not ready within a minute.
     pub fn start(
+        mut command: Command,
         config: &Path,
         log: &Path,
         (proxy, console): (SocketAddr, SocketAddr),
-        environment: &[(String, String)],
     ) -> Weir {
         let out = File::options()
             .create(true)
@@ -59,9 +59,8 @@ impl Weir {
             .open(log)
             .expect("the log opens");
         let err = out.try_clone().expect("a handle is copied");
-        let child = Command::new(binary())
+        let child = command
             .args(["--config".as_ref(), config.as_os_str()])
-            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::process::{self, Weir};
@@ -33,6 +33,7 @@ pub struct Site {
     listener: BTreeMap<String, String>,
     policy: String,
     environment: Vec<(String, String)>,
+    open_files: Option<String>,
     /// Where its proxy listens.
     pub proxy: SocketAddr,
     /// Where its console listens.
@@ -61,6 +62,7 @@ impl Site {
             listener: BTreeMap::new(),
             policy: POLICY.to_owned(),
             environment: Vec::new(),
+            open_files: None,
             proxy: at(13128),
             console: at(14180),
         };
@@ -222,6 +224,18 @@ impl Site {
         self
     }
 
+    /// Gives the process so many file descriptors and no way to more.
+    pub fn open_files(&mut self, most: usize) -> &mut Site {
+        self.open_files = Some(format!("--nofile={most}:{most}"));
+        self
+    }
+
+    /// Gives the process so many file descriptors, which it may raise.
+    pub fn open_files_soft(&mut self, most: usize) -> &mut Site {
+        self.open_files = Some(format!("--nofile={most}:"));
+        self
+    }
+
     /// Gives the process a wall clock that follows a file, through libfaketime; monotonic time stays true.
     ///
     /// # Panics
@@ -262,7 +276,17 @@ impl Site {
     pub fn start(&self) -> Weir {
         let config = self.write();
         let listeners = (self.proxy, self.console);
-        Weir::start(&config, &self.path("log"), listeners, &self.environment)
+        let mut command = match &self.open_files {
+            // Of util-linux; it becomes the process that it starts.
+            Some(limit) => {
+                let mut command = Command::new("prlimit");
+                command.arg(limit).arg(process::binary());
+                command
+            }
+            None => Command::new(process::binary()),
+        };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Weir::start(command, &config, &self.path("log"), listeners)
     }
 
     /// Runs a command of `weir` with this configuration.

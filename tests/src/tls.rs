@@ -142,18 +142,26 @@ pub fn refragmented(hello: &[u8], size: usize) -> Vec<u8> {
 /// # Panics
 /// When `hello` is not a complete ClientHello record.
 pub fn twice_named(hello: &[u8], second: &str) -> Vec<u8> {
+    let name = second.as_bytes();
+    let mut data = ((name.len() + 3) as u16).to_be_bytes().to_vec();
+    data.push(0);
+    data.extend_from_slice(&(name.len() as u16).to_be_bytes());
+    data.extend_from_slice(name);
+    with_extension(hello, 0, &data)
+}
+
+/// A hello with one more extension.
+///
+/// # Panics
+/// When `hello` is not a complete ClientHello record.
+pub fn with_extension(hello: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
     let session = 9 + 2 + 32;
     let mut at = session + 1 + usize::from(hello[session]);
     at += 2 + usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
     at += 1 + usize::from(hello[at]);
-    let mut extension = vec![0, 0];
-    let name = second.as_bytes();
-    for length in [name.len() + 5, name.len() + 3] {
-        extension.extend_from_slice(&(length as u16).to_be_bytes());
-    }
-    extension.push(0);
-    extension.extend_from_slice(&(name.len() as u16).to_be_bytes());
-    extension.extend_from_slice(name);
+    let mut extension = kind.to_be_bytes().to_vec();
+    extension.extend_from_slice(&(data.len() as u16).to_be_bytes());
+    extension.extend_from_slice(data);
     let mut changed = hello.to_vec();
     changed.extend_from_slice(&extension);
     grow(&mut changed, at, extension.len());

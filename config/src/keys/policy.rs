@@ -57,7 +57,8 @@ pub const POLICY: &[Key] = keys! {
     "profile.upload_size", LARGEST, r#""""#,
         "Largest upload.";
     "profile.daily", LARGEST, r#""""#,
-        "Bytes in both directions for one person on one day of the time zone.";
+        "Bytes in both directions for one person on one day of the time zone. Whoever has no name and no device counts by \
+         address, an IPv6 address by its /64.";
 
     "group", Sections(1024), "",
         "A group of people. Rules may name the groups that have a section here or that a profile names.";

@@ -112,7 +112,7 @@ pub const SETTINGS: &[Key] = keys! {
     "connect.tls_ports", List(&Port), "[443]",
         "Ports of tunnels that must carry TLS.";
     "connect.http_ports", List(&Port), "[80]",
-        "Ports of tunnels that must carry TLS or plain HTTP; the requests are decided one by one.";
+        "Ports of tunnels that must carry plain HTTP; the requests are decided one by one.";
     "connect.opaque_ports", List(&Port), "[]",
         "Ports of tunnels that may carry anything, uninspected.";
     "connect.missing_sni", Choice(Missing::WORDS), r#""allow""#,
@@ -162,9 +162,10 @@ pub const SETTINGS: &[Key] = keys! {
     "bounds", Section, "",
         "Every queue and size ends.";
     "bounds.connections", Integer(1, 10_000_000), "20000",
-        "Client connections at one time.";
+        "Client connections at one time; fewer where the system's limit of open files has no room for them, as the log says \
+         then.";
     "bounds.connections_per_address", Integer(1, 10_000_000), "2000",
-        "Client connections at one time from one address.";
+        "Client connections at one time from one address. One IPv6 /64 has as many, or half of `connections` if that is more.";
     "bounds.head_bytes", Size("1KiB", "1MiB"), r#""64KiB""#,
         "A head, of a request or response.";
     "bounds.fields", Integer(10, 10_000), "100",

@@ -20,6 +20,16 @@ pub fn unwrapped(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Who counts as one client where no name is known: the address, an IPv4 address carried as IPv4-mapped being IPv4, and of
+/// an IPv6 address its /64. Any machine may take as many addresses of its /64 as it likes (RFC 4291 §2.5.1, RFC 8981), so
+/// that a limit by single addresses would be no limit.
+pub fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 => v4,
+    }
+}
+
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = address.segments();
     let last = join(s6, s7);

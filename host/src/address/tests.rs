@@ -242,3 +242,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_machine_is_one_client_in_its_whole_ipv6_network_and_in_a_mapped_address() {
+    for (address, client) in [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::"),
+    ] {
+        let [address, client] = [address, client].map(ip);
+        assert_eq!(client_network(address), client, "{address}");
+    }
+}

@@ -158,7 +158,7 @@ async fn a_silent_first_address_does_not_hold_up_the_second() {
     let address = origin.local_addr().unwrap();
     let silent = Silent::new().await;
     let began = tokio::time::Instant::now();
-    let (_, to) = race(&[silent.address, address]).await.unwrap();
+    let (_, to) = race(&[silent.address, address], &[]).await.unwrap();
     assert_eq!(to, address);
     assert!(began.elapsed() >= ATTEMPT_DELAY);
 }
@@ -260,4 +260,20 @@ fn every_cause_has_its_label_and_status() {
     for (label, (error, status)) in cases {
         assert_eq!((error.label(), error.status()), (label, status));
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_leads_back_to_a_listener_on_all_addresses_is_given_up() {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let own = [SocketAddr::new(ip("0.0.0.0"), port)];
+    // Behind the check of the address, which a public address of this machine passes.
+    let to = [SocketAddr::new(ip("127.0.0.1"), port)];
+    let refused = race(&to, &own).await.unwrap_err();
+    assert_eq!(
+        (refused.label(), refused.status()),
+        ("destination_ip_prohibited", 403)
+    );
+    let elsewhere = [SocketAddr::new(ip("0.0.0.0"), port ^ 1)];
+    assert!(race(&to, &elsewhere).await.is_ok());
 }

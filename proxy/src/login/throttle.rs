@@ -1,9 +1,10 @@
 //! How often an address may be wrong.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use weir_host::address::client_network;
 
 /// Addresses remembered at once; an IPv6 client counts by its /64, which one machine owns.
 const MAX_ADDRESSES: usize = 65_536;
@@ -34,7 +35,7 @@ impl Throttle {
 
     /// How long `client` must wait, `None` when it may try.
     pub(super) fn retry_after(&self, client: IpAddr, now: Instant) -> Option<Duration> {
-        let failures = *self.failures.get(&network(client))?;
+        let failures = *self.failures.get(&client_network(client))?;
         let left = self
             .window
             .checked_sub(now.saturating_duration_since(failures.since))?;
@@ -50,7 +51,7 @@ impl Throttle {
             since: now,
             count: 0,
         };
-        let mut failures = self.failures.entry(network(client)).or_insert(fresh);
+        let mut failures = self.failures.entry(client_network(client)).or_insert(fresh);
         if now.saturating_duration_since(failures.since) >= self.window {
             *failures = fresh;
         }
@@ -71,13 +72,6 @@ impl Throttle {
         if let Some(oldest) = oldest {
             self.failures.remove(&oldest);
         }
-    }
-}
-
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-        v4 => v4,
     }
 }
 

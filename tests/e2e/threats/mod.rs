@@ -2,9 +2,11 @@
 //! the origin may see. Every table ends with a proxy that is healthy and never panicked.
 
 mod answers;
+mod descriptors;
 mod evasion;
 mod exhaustion;
 mod framing;
+mod origins;
 
 use std::time::Duration;
 

@@ -5,5 +5,6 @@ mod fields;
 mod leaving;
 mod messages;
 mod reuse;
+mod signing_in;
 mod streaming;
 mod upgrades;
