@@ -231,11 +231,19 @@ fn a_search_finds_what_a_plain_reading_of_the_query_finds_in_journal_and_segment
     let records = varied(3_000);
     let recorder = recorded(directory.path(), &records, 700);
     let layout = Layout::new(directory.path());
-    let periods = layout.list_periods().unwrap();
-    let segments = periods
-        .iter()
-        .map(|(_, period)| layout.list_segments(period).unwrap().len());
-    assert_eq!(segments.sum::<usize>(), 4);
+    // The keeper seals behind the writer.
+    let sealed = || -> usize {
+        let periods = layout.list_periods().unwrap();
+        let segments = periods
+            .iter()
+            .map(|(_, period)| layout.list_segments(period).unwrap().len());
+        segments.sum()
+    };
+    let started = std::time::Instant::now();
+    while sealed() < 4 && started.elapsed() < std::time::Duration::from_secs(20) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(sealed(), 4);
     let mut dice = Dice::new(21);
     let mut matches = 0;
     for round in 0..150 {
