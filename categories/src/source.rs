@@ -97,6 +97,9 @@ pub enum ReadError {
     /// It was caught while being written.
     #[error("half-written: {0}")]
     HalfWritten(&'static str),
+    /// It is text, but in the wrong encoding.
+    #[error("it is saved as UTF-16 (\"Unicode\" in Notepad): save it as UTF-8")]
+    Utf16,
     /// More than [`FILE_MAX`] bytes.
     #[error("larger than {FILE_MAX} bytes")]
     TooLarge,
@@ -276,6 +279,9 @@ fn read_still(path: &Path) -> Result<Vec<u8>, ReadError> {
 }
 
 pub(crate) fn check_whole(content: &[u8]) -> Result<(), ReadError> {
+    if content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff") {
+        return Err(ReadError::Utf16);
+    }
     if memchr::memchr(0, content).is_some() {
         return Err(ReadError::HalfWritten("it has a NUL byte"));
     }

@@ -237,6 +237,10 @@ cells! {
     MaybeText [const BOUND: usize] [BOUND] StringBuilder, true, DataType::Utf8
 }
 cells! {
+    /// A path that may be missing, without its secrets (LM-10), whoever filled it; scrubbed, at most `BOUND` bytes.
+    MaybePath [const BOUND: usize] [BOUND] StringBuilder, true, DataType::Utf8
+}
+cells! {
     /// An IP address as text, so that every engine can show and compare it.
     Address [] [] StringBuilder, true, DataType::Utf8
 }
@@ -287,6 +291,20 @@ impl<const BOUND: usize, S: Deref<Target = str>> Put<Option<S>> for MaybeText<BO
     fn put(&mut self, value: &Option<S>) {
         self.0
             .append_option(value.as_deref().map(|value| scrub::text(value, BOUND)));
+    }
+}
+
+impl<const BOUND: usize, S: Deref<Target = str>> Put<Option<S>> for MaybePath<BOUND> {
+    fn put(&mut self, value: &Option<S>) {
+        let value = value.as_deref().map(scrub::path);
+        self.0
+            .append_option(value.as_deref().map(|value| scrub::text(value, BOUND)));
+    }
+}
+
+impl<const BOUND: usize> Optional for MaybePath<BOUND> {
+    fn put_none(&mut self) {
+        self.0.append_null();
     }
 }
 

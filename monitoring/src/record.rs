@@ -13,8 +13,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef, UInt16Type, UInt32Type, UInt64T
 use arrow::error::ArrowError;
 
 use crate::column::{
-    Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybeText, Moment, Number,
-    OneOf, Text,
+    Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybePath, MaybeText, Moment,
+    Number, OneOf, Text,
 };
 use crate::event::EventId;
 use crate::words::{End, Identity, Initiator, Kind, Verdict};
@@ -162,8 +162,8 @@ record! {
         host: Option<Arc<str>> => MaybeText<255>, event, "at most 255 bytes";
         /// Port of the target.
         port: u16 => Number<UInt16Type>, event, "port, 0: none";
-        /// Path of the target, without query; only for blocked and warned events.
-        path: Option<Box<str>> => MaybeText<2048>, content, "at most 2048 bytes";
+        /// Path of the target, without query, user names and values of parameters; only for blocked and warned events.
+        path: Option<Box<str>> => MaybePath<2048>, content, "at most 2048 bytes";
         /// Address that was dialled.
         origin: Option<IpAddr> => Address, event, "IPv4 or IPv6 address";
         /// Name in the TLS hello, when it differs from the host.

@@ -59,6 +59,21 @@ fn content_stays_only_with_blocked_and_warned_events_lm_04() {
 }
 
 #[test]
+fn no_path_is_stored_with_its_secrets_whoever_filled_the_record_lm_10() {
+    let mut record = Record::new(Kind::Request, EventId(1), 0);
+    record.verdict = Verdict::Block;
+    record.path = Some("/a;jsessionid=s3cr3t/x/http://joe:s3cr3t@b/?token=s3cr3t".into());
+    let mut rows = Rows::default();
+    rows.append(1, "weir", &record);
+    let batch = rows.finish().unwrap();
+    let stored = Cells::new(&batch).str_at(Col::path, 0).map(str::to_owned);
+    assert_eq!(
+        stored.as_deref(),
+        Some("/a;jsessionid=\u{2026}/x/http://\u{2026}@b/")
+    );
+}
+
+#[test]
 fn debug_output_never_shows_content_lm_10() {
     let mut record = Record::new(Kind::Request, EventId(1), 0);
     record.path = Some("/secret/page".into());

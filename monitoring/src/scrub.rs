@@ -1,7 +1,8 @@
 //! What may stand in a text field: nothing that forges a row, hides its direction, or carries a secret (LM-10, threats §6).
 //!
 //! Decides escaping, bounds and what is cut from addresses. The recorder applies [`text`] to every text field it writes, so
-//! readers, exports and pages may rely on it; applied twice it would escape its own escapes. [`path`] and [`target`] are for whoever fills a record. Whether content is kept
+//! readers, exports and pages may rely on it; applied twice it would escape its own escapes. It applies [`path`] to every
+//! path before that, so that no caller can forget it. [`target`] is for whoever fills a record. Whether content is kept
 //! at all is decided by the grade of the column.
 
 use std::borrow::Cow;
@@ -48,41 +49,106 @@ pub(crate) fn is_plain(raw: &str, bound: usize) -> bool {
         })
 }
 
-/// What an address bar shows after the host, without what may be a secret: no query, no fragment, and path parameters
-/// (`;jsessionid=...`) by name only. Content grade; the recorder bounds and escapes it.
+/// What an address bar shows after the host, without what may be a secret: no query, no fragment, path parameters
+/// (`;jsessionid=...`) by name only, and of addresses within the path (`/http://joe:secret@b/`) neither user name nor
+/// password nor query. Percent-encoding hides nothing. Applied twice it changes nothing more. Content grade; the recorder
+/// applies it to every path it writes, then bounds and escapes it.
 pub fn path(path_and_query: &str) -> Cow<'_, str> {
     let end = path_and_query
         .find(['?', '#'])
         .unwrap_or(path_and_query.len());
     let path = path_and_query.get(..end).unwrap_or_default();
-    if !path.contains(';') {
+    if !path.contains([';', '@', '%']) {
         return Cow::Borrowed(path);
     }
     let mut out = String::with_capacity(path.len());
-    for (at, segment) in path.split('/').enumerate() {
+    // Within an address: what comes before an @ is who signs in there, with a password or without.
+    let mut after_scheme = false;
+    for (at, part) in path.split('/').enumerate() {
         if at > 0 {
             out.push('/');
         }
-        for (at, parameter) in segment.split(';').enumerate() {
-            match parameter.split_once('=') {
-                Some((name, _)) if at > 0 => out.extend([";", name, "=\u{2026}"]),
-                _ if at > 0 => out.extend([";", parameter]),
-                _ => out.push_str(parameter),
+        let (mut rest, question) = up_to(part, '?');
+        let has_query = rest.len() + question.len() < part.len();
+        loop {
+            let (segment, slash) = up_to(rest, '/');
+            segment_of(segment, after_scheme, &mut out);
+            let scheme = segment.ends_with(':') || segment.to_ascii_lowercase().ends_with("%3a");
+            after_scheme = scheme || (after_scheme && segment.is_empty());
+            out.push_str(slash);
+            rest = rest.get(segment.len() + slash.len()..).unwrap_or_default();
+            if slash.is_empty() {
+                break;
             }
+        }
+        out.push_str(question);
+        if has_query {
+            out.push('\u{2026}');
         }
     }
     Cow::Owned(out)
 }
 
+/// One part of a path between slashes, without secrets.
+fn segment_of(segment: &str, is_authority: bool, out: &mut String) {
+    let mut kept = segment;
+    let mut behind = segment;
+    let mut credentials = is_authority;
+    while let (start, mark) = up_to(behind, '@')
+        && !mark.is_empty()
+    {
+        credentials = credentials || !up_to(start, ':').1.is_empty();
+        behind = behind.get(start.len() + mark.len()..).unwrap_or_default();
+        if credentials {
+            kept = behind;
+        }
+    }
+    if kept.len() < segment.len() {
+        out.push_str("\u{2026}@");
+    }
+    let (name, mut mark) = up_to(kept, ';');
+    out.push_str(name);
+    let mut rest = kept.get(name.len() + mark.len()..).unwrap_or_default();
+    while !mark.is_empty() {
+        let (parameter, next) = up_to(rest, ';');
+        let (key, equals) = up_to(parameter, '=');
+        out.extend([mark, key, equals]);
+        if !equals.is_empty() {
+            out.push('\u{2026}');
+        }
+        rest = rest.get(parameter.len() + next.len()..).unwrap_or_default();
+        mark = next;
+    }
+}
+
+/// What stands before the first `mark`, written as itself or percent-encoded, and the mark as it is written; empty when
+/// there is none.
+fn up_to(text: &str, mark: char) -> (&str, &str) {
+    let encoded = |at: usize| {
+        let digits = text.get(at + 1..at + 3);
+        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) == u8::try_from(mark).ok()
+    };
+    let found = text
+        .char_indices()
+        .find(|(at, c)| *c == mark || (*c == '%' && encoded(*at)));
+    let Some((at, c)) = found else {
+        return (text, "");
+    };
+    let length = if c == '%' { 3 } else { mark.len_utf8() };
+    let (before, behind) = text.split_at(at);
+    (before, behind.get(..length).unwrap_or_default())
+}
+
 /// A raw request target that could not be parsed, for a refusal: without user name, password, query and fragment. Content
 /// grade, because the path is still in it; not yet bounded nor escaped.
 pub fn target(raw: &str) -> String {
-    let shown = path(raw);
+    let end = raw.find(['?', '#']).unwrap_or(raw.len());
+    let shown = raw.get(..end).unwrap_or_default();
     // Whatever precedes an @ between two slashes may be credentials, however badly the rest is written.
     let parts = shown
         .split_inclusive(['/', '\\'])
         .map(|part| part.rsplit('@').next().unwrap_or_default());
-    parts.collect()
+    path(&parts.collect::<String>()).into_owned()
 }
 
 /// `kept` up to `cut`, with the mark that tells how many bytes of the original are missing.
@@ -157,10 +223,37 @@ mod tests {
                 "/a;jsessionid=secret/b;v=1;flag",
                 "/a;jsessionid=\u{2026}/b;v=\u{2026};flag",
             ),
+            ("/x/http://joe:secret@b/c", "/x/http://\u{2026}@b/c"),
+            ("/x/http:/joe:secret@b/", "/x/http:/\u{2026}@b/"),
+            ("/x/https:/secret@b", "/x/https:/\u{2026}@b"),
+            ("/joe:secret@b@c/", "/\u{2026}@c/"),
+            (
+                "/x/http%3A%2F%2Fjoe%3asecret%40b%2Fc",
+                "/x/http%3A%2F%2F\u{2026}@b%2Fc",
+            ),
+            ("/a%3Bjsessionid%3dsecret/b", "/a%3Bjsessionid%3d\u{2026}/b"),
+            ("/x/b%3Ftoken%3Dse%2Fsecret/c", "/x/b%3F\u{2026}/c"),
+            (
+                "/@handle/mail@school.example",
+                "/@handle/mail@school.example",
+            ),
+            ("/100%/what%3F", "/100%/what%3F"),
             ("*", "*"),
             ("", ""),
         ] {
             assert_eq!(path(raw), kept, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_was_scrubbed_already_stays_as_it_is() {
+        for raw in [
+            "/a;b=secret/c",
+            "/x/http://joe:secret@b/;c",
+            "/a%3b%3D@:x?y",
+        ] {
+            let once = path(raw);
+            assert_eq!(path(&once), once, "{raw}");
         }
     }
 

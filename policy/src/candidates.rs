@@ -32,6 +32,8 @@ pub(crate) struct Candidates {
     at_request: Row,
     /// Is there a rule that waits for the response?
     pub(crate) at_response: bool,
+    /// Categories that some rule names.
+    pub(crate) ruled: CategorySet,
 }
 
 impl Candidates {
@@ -61,6 +63,10 @@ impl Candidates {
             at_connect: row(&|rule| rule.at_connect),
             at_request: row(&|rule| !rule.at_response),
             at_response: rules.iter().any(|rule| rule.at_response),
+            ruled: rules
+                .iter()
+                .flat_map(|rule| rule.categories.iter().copied())
+                .collect(),
         }
     }
 

@@ -33,10 +33,19 @@ pub struct Facts<'a> {
     pub method: &'a str,
     /// In the form of [`weir_host::normal_path`], without query; none at [`Stage::Connect`].
     pub path: Option<&'a str>,
-    /// What the lists say of it.
+    /// What the lists say of it; [`Policy::categories`] is applied here in any case.
     pub categories: &'a CategorySet,
     /// From [`Policy::periods`] of the same policy.
     pub periods: PeriodSet,
+}
+
+impl<'a> Facts<'a> {
+    fn with(&self, categories: &'a CategorySet) -> Facts<'a> {
+        Facts {
+            categories,
+            ..*self
+        }
+    }
 }
 
 /// What the head of a response adds.
@@ -135,8 +144,32 @@ impl Policy {
     /// [`Policy::decide_response`].
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Verdict {
+        let categories = self.categories(facts.host, facts.categories);
+        let facts = &facts.with(&categories);
         let rule = self.first(facts, Some(facts.stage), None);
         self.verdict(facts, rule)
+    }
+
+    /// What a target counts as: the lists' categories, and where no rule names one of them, `unlisted` too. A list that is
+    /// imported for its names must not open those that it files under a category nobody has decided on. An address literal
+    /// is an `address` whatever a list says of it: it hides a name all the same.
+    #[must_use]
+    pub fn categories(&self, host: &Host, listed: &CategorySet) -> CategorySet {
+        let mut categories = *listed;
+        match host {
+            Host::V4(_) | Host::V6(_) => categories.insert(CategoryId::ADDRESS),
+            Host::Name(_) if !listed.intersects(&self.candidates.ruled) => {
+                categories.insert(CategoryId::UNLISTED);
+            }
+            Host::Name(_) => {}
+        }
+        categories
+    }
+
+    /// Whether any rule names this category.
+    #[must_use]
+    pub fn rules_on(&self, category: CategoryId) -> bool {
+        self.candidates.ruled.contains(category)
     }
 
     /// Decides again when the response's head is known. None: what [`Policy::decide`] said of the same facts stands.
@@ -149,6 +182,8 @@ impl Policy {
         if !self.candidates.at_response {
             return None;
         }
+        let categories = self.categories(facts.host, facts.categories);
+        let facts = &facts.with(&categories);
         let rule = self.first(facts, None, Some(response))?;
         let waited = self
             .matchers

@@ -24,6 +24,12 @@ impl PeriodSet {
         )
     }
 
+    /// Whether the period of this number, in the order of the policy file, is in it.
+    #[must_use]
+    pub fn has(self, number: usize) -> bool {
+        self.intersects(Self::only(number))
+    }
+
     pub(crate) fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

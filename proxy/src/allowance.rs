@@ -6,7 +6,8 @@
 
 use crate::transfer::Daily;
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use weir_bandwidth::{Allowances, Usage};
@@ -89,8 +90,17 @@ impl Allowance {
                 .map(|(user, bytes)| (user.to_string(), *bytes))
                 .collect(),
         };
+        // Who moved how much is nobody else's to read.
         let beside = self.file.with_extension("json.new");
-        std::fs::write(&beside, serde_json::to_vec(&kept)?)?;
+        // One that an earlier version or a crash left behind keeps its mode when it is written to.
+        let _ = std::fs::remove_file(&beside);
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(&serde_json::to_vec(&kept)?)?;
         std::fs::rename(&beside, &self.file)?;
         *saved = usage;
         Ok(())
@@ -112,6 +122,18 @@ mod tests {
         let after = Allowance::open(state.path(), 20_000);
         assert!(!after.of(&anna, 61).is_spent());
         assert!(after.of(&anna, 60).is_spent());
+    }
+
+    #[test]
+    fn what_people_used_is_readable_by_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let state = tempfile::tempdir().unwrap();
+        std::fs::write(state.path().join("allowance.json.new"), "left over").unwrap();
+        let allowance = Allowance::open(state.path(), 20_000);
+        let _ = allowance.of(&"user:anna".into(), 100).meter.charge(60);
+        allowance.save().unwrap();
+        let about = std::fs::metadata(state.path().join("allowance.json")).unwrap();
+        assert_eq!(about.permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use crate::reload;
 use crate::shared::Shared;
+use crate::terms;
 use std::sync::Arc;
 use std::time::Instant;
 use weir_config::{LoginMode, UnknownNetwork};
@@ -61,8 +62,12 @@ impl Console {
     }
 
     fn configuration(&self) -> Check {
-        let (state, detail) = match self.reloads.fault() {
-            Some(fault) => (State::Warning, fault),
+        let told = self
+            .reloads
+            .fault()
+            .or_else(|| terms::ending_now(&self.shared.snapshot.load().policy_file));
+        let (state, detail) = match told {
+            Some(told) => (State::Warning, told),
             None => (State::Ok, "as last read".to_owned()),
         };
         Check {
@@ -75,18 +80,25 @@ impl Console {
     fn lists(&self) -> Check {
         let snapshot = self.shared.snapshot.load();
         let counts = snapshot.index.counts();
-        let state = if counts.domains == 0 {
+        let faults = snapshot.filled.faults;
+        let state = if counts.domains == 0 || faults > 0 {
             State::Warning
         } else {
             State::Ok
         };
+        let mut detail = format!(
+            "{} names in {} categories, version {}",
+            counts.domains, counts.categories, snapshot.lists_version
+        );
+        if let Some(first) = &snapshot.filled.first_fault {
+            detail.push_str(&format!(
+                "; list lines not used: {faults}, the first is {first}; `weir check` names them all"
+            ));
+        }
         Check {
             name: "lists",
             state,
-            detail: format!(
-                "{} names in {} categories, version {}",
-                counts.domains, counts.categories, snapshot.lists_version
-            ),
+            detail,
         }
     }
 

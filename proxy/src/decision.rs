@@ -171,12 +171,13 @@ pub(crate) fn decide_response(
 }
 
 fn categories(snapshot: &Snapshot, asked: &Asked<'_>) -> CategorySet {
-    match asked.path {
+    let listed = match asked.path {
         Some(path) => snapshot
             .index
             .url_categories(asked.host, asked.port, path, asked.query),
         None => snapshot.index.host_categories(asked.host),
-    }
+    };
+    snapshot.policy.categories(asked.host, &listed)
 }
 
 fn facts<'a>(

@@ -129,8 +129,8 @@ pub(crate) async fn dial(
     }
 }
 
-/// The addresses that may be dialled; an error when that is none of them.
-fn permitted(
+/// The addresses that may be dialled; an error when that is none of them. Also `weir explain` asks here.
+pub(crate) fn permitted(
     addresses: &[IpAddr],
     port: u16,
     egress: &Egress,

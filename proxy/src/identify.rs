@@ -222,9 +222,11 @@ async fn verify(
     shared.metrics.sign_in(label);
     task.note(|record| {
         record.kind = Kind::SignInFailure;
-        // The name is what somebody typed, not who they are.
-        record.note = Some(match claimed {
-            Some(claimed) => format!("{label}, as {claimed:?}").into(),
+        // The name is what somebody typed, not who they are; and only a name that is one is kept: people type their
+        // password into that box too (LM-10).
+        record.note = Some(match claimed.map(|claimed| snapshot.users.get(&claimed)) {
+            Some(Some(user)) => format!("{label}, as {:?}", user.name).into(),
+            Some(None) => format!("{label}, as somebody unknown").into(),
             None => label.into(),
         });
     });

@@ -38,8 +38,8 @@ pub(crate) struct Metrics {
     uninspected: Counter,
     sign_ins: Family<Outcome, Counter>,
     reloads: Family<Outcome, Counter>,
-    /// Names in the lists in force.
-    pub(crate) names: Gauge,
+    names: Gauge,
+    list_faults: Gauge,
     records_writable: Gauge,
     records_dropped: Gauge<i64, AtomicI64>,
     records_written: Gauge<i64, AtomicI64>,
@@ -71,6 +71,7 @@ impl Metrics {
             sign_ins: Family::default(),
             reloads: Family::default(),
             names: Gauge::default(),
+            list_faults: Gauge::default(),
             records_writable: Gauge::default(),
             records_dropped: Gauge::default(),
             records_written: Gauge::default(),
@@ -127,6 +128,11 @@ impl Metrics {
         );
         registry.register("list_names", "Names in the lists in force", m.names.clone());
         registry.register(
+            "list_faults",
+            "Lines of the lists in force that could not be used",
+            m.list_faults.clone(),
+        );
+        registry.register(
             "records_writable",
             "1 while records can be written",
             m.records_writable.clone(),
@@ -176,6 +182,13 @@ impl Metrics {
     /// Counts a reload.
     pub(crate) fn reloaded(&self, outcome: &'static str) {
         self.reloads.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Takes over what is known of the lists in force.
+    pub(crate) fn lists(&self, names: usize, faults: u64) {
+        self.names.set(i64::try_from(names).unwrap_or(i64::MAX));
+        self.list_faults
+            .set(i64::try_from(faults).unwrap_or(i64::MAX));
     }
 
     /// Takes over what the recorder says of itself.

@@ -5,14 +5,21 @@
 //! Decides what a reload may change: keys that need a restart are refused by name.
 
 use crate::clock;
+use crate::held::{self, Filled};
 use crate::shared::Shared;
-use crate::snapshot::{self, Filled, Snapshot};
+use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use weir_categories::Index;
 use weir_config::{Fault, Faults, Loaded, Settings};
 use weir_monitoring::{End, Kind, Record};
+
+/// What is read, as it is told.
+const CONFIGURATION: &str = "configuration";
+const LISTS: &str = "lists";
+const USERS: &str = "users";
 
 /// Where the configuration came from.
 #[derive(Clone, Debug)]
@@ -29,7 +36,8 @@ impl Origin {
 pub(crate) struct State {
     origin: Origin,
     turn: tokio::sync::Mutex<()>,
-    fault: Mutex<Option<String>>,
+    /// By what was read: taking up new users does not mend faulty lists.
+    faults: Mutex<BTreeMap<&'static str, String>>,
 }
 
 impl State {
@@ -38,20 +46,24 @@ impl State {
         State {
             origin,
             turn: tokio::sync::Mutex::new(()),
-            fault: Mutex::new(None),
+            faults: Mutex::default(),
         }
     }
 
-    /// Why the last reload was refused; nothing when it succeeded.
+    /// Why what is on the disk is not in force; nothing when it is.
     pub(crate) fn fault(&self) -> Option<String> {
-        self.fault
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let told: Vec<&str> = faults.values().map(String::as_str).collect();
+        (!told.is_empty()).then(|| told.join("\n"))
     }
 
-    fn set_fault(&self, fault: Option<String>) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    /// After reading `what`, which covered all of `covered`.
+    fn set_fault(&self, what: &'static str, covered: &[&'static str], fault: Option<String>) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        match fault {
+            Some(fault) => drop(faults.insert(what, fault)),
+            None => faults.retain(|about, _| !covered.contains(about)),
+        }
     }
 }
 
@@ -65,32 +77,42 @@ pub(crate) struct Changed {
 /// Reads the configuration again, with policy, lists and users.
 pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     let path = state.origin.0.clone();
-    apply(shared, state, "configuration", move |old| {
-        let loaded = weir_config::load(path.as_deref())?;
-        let refused = needs_restart(&old.settings, &loaded);
-        if !refused.0.is_empty() {
-            return Err(refused);
-        }
-        let (index, filled) = lists(&loaded.settings, old)?;
-        let users = Arc::new(Users::load(&loaded.settings.users_file())?);
-        let mut new = Snapshot::build(loaded, index, users)?;
-        new.filled = filled;
-        Ok(new)
-    })
+    apply(
+        shared,
+        state,
+        CONFIGURATION,
+        &[CONFIGURATION, LISTS, USERS],
+        move |old| {
+            let loaded = weir_config::load(path.as_deref())?;
+            let refused = needs_restart(&old.settings, &loaded);
+            if !refused.0.is_empty() {
+                return Err(refused);
+            }
+            let (index, filled) = lists(&loaded.settings, old)?;
+            let users = users(&loaded.settings, old)?;
+            let mut new = Snapshot::build(loaded, index, users)?;
+            new.filled = filled;
+            Ok(new)
+        },
+    )
     .await;
 }
 
 /// Takes up changed lists or users under the settings in force.
 pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Changed) {
-    let what = if changed.lists { "lists" } else { "users" };
-    apply(shared, state, what, move |old| {
+    let (what, covered): (_, &[_]) = match (changed.lists, changed.users) {
+        (true, true) => (LISTS, &[LISTS, USERS]),
+        (true, false) => (LISTS, &[LISTS]),
+        (false, _) => (USERS, &[USERS]),
+    };
+    apply(shared, state, what, covered, move |old| {
         let (index, filled) = if changed.lists {
             lists(&old.settings, old)?
         } else {
             (Arc::clone(&old.index), Arc::clone(&old.filled))
         };
         let users = if changed.users {
-            Arc::new(Users::load(&old.settings.users_file())?)
+            users(&old.settings, old)?
         } else {
             Arc::clone(&old.users)
         };
@@ -107,18 +129,48 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
     .await;
 }
 
-fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>), Faults> {
-    let (index, report) = snapshot::build_index(settings)?;
-    let emptied = snapshot::emptied(&old.filled, &report);
-    if emptied.0.is_empty() {
-        Ok((index, snapshot::filled(&report)))
-    } else {
-        Err(emptied)
+/// The users, unless the file that had some is suddenly empty: `weir users remove` leaves `user = []` behind, an accident
+/// leaves nothing, and then nobody could sign in any more.
+fn users(settings: &Settings, old: &Snapshot) -> Result<Arc<Users>, Faults> {
+    let file = settings.users_file();
+    let users = Users::load(&file)?;
+    let is_meant = || {
+        let text = std::fs::read_to_string(&file).ok();
+        text.is_none_or(|text| {
+            text.lines()
+                .any(|line| line.trim_start().starts_with("user"))
+        })
+    };
+    if users.list().len() == 0 && old.users.list().len() > 0 && !is_meant() {
+        return Err(Faults(vec![Fault {
+            file,
+            line: None,
+            key: "user".to_owned(),
+            message: "the file became empty, so the old users stay in force; to have none, use `weir users remove` or \
+                      delete the file"
+                .to_owned(),
+        }]));
     }
+    Ok(Arc::new(users))
 }
 
-async fn apply<F>(shared: &Arc<Shared>, state: &Arc<State>, what: &'static str, build: F)
-where
+fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>), Faults> {
+    let (index, report) = snapshot::build_index(settings)?;
+    let accidents = held::accidents(&old.filled, &report);
+    if !accidents.0.is_empty() {
+        return Err(accidents);
+    }
+    held::tell_faults(&report);
+    Ok((index, Arc::new(held::filled(&report))))
+}
+
+async fn apply<F>(
+    shared: &Arc<Shared>,
+    state: &Arc<State>,
+    what: &'static str,
+    covered: &[&'static str],
+    build: F,
+) where
     F: FnOnce(&Snapshot) -> Result<Snapshot, Faults> + Send + 'static,
 {
     // Held across the build on purpose: a second reload waits for the first.
@@ -130,11 +182,16 @@ where
             shared
                 .shaper
                 .set_line(new.settings.line.down, new.settings.line.up);
-            shared.metrics.names.set(new.index.counts().domains as i64);
-            let note = format!(
+            shared
+                .metrics
+                .lists(new.index.counts().domains, new.filled.faults);
+            let mut note = format!(
                 "{what} reloaded: policy {}, lists {}",
                 new.policy_version, new.lists_version
             );
+            if new.filled.faults > 0 {
+                note.push_str(&format!("; list lines not used: {}", new.filled.faults));
+            }
             shared.snapshot.store(Arc::new(new));
             Ok(note)
         }
@@ -143,11 +200,12 @@ where
         )),
         Err(_) => Err(format!("{what} not reloaded: a fault of Weir's own")),
     };
-    tell(shared, state, outcome);
+    tell(shared, &outcome);
+    state.set_fault(what, covered, outcome.err());
 }
 
-fn tell(shared: &Shared, state: &State, outcome: Result<String, String>) {
-    let (label, note) = match &outcome {
+fn tell(shared: &Shared, outcome: &Result<String, String>) {
+    let (label, note) = match outcome {
         Ok(note) => {
             tracing::info!("{note}");
             ("done", note)
@@ -164,7 +222,6 @@ fn tell(shared: &Shared, state: &State, outcome: Result<String, String>) {
     let mut lane = shared.lane();
     lane.push(row);
     lane.flush();
-    state.set_fault(outcome.err());
 }
 
 /// Keys that only a restart can change, as faults.

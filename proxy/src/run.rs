@@ -7,6 +7,7 @@ use crate::allowance::Allowance;
 use crate::conn::Entrance;
 use crate::control::Console;
 use crate::descriptors::{self, Ceiling, Uses};
+use crate::held;
 use crate::listener;
 use crate::login::Verifier;
 use crate::reload::{self, Origin};
@@ -80,7 +81,7 @@ fn log_to_stderr(settings: &Settings) {
 fn start(loaded: Loaded) -> anyhow::Result<()> {
     let descriptors = descriptors::raise();
     let origin = Origin::of(&loaded);
-    std::fs::create_dir_all(&loaded.settings.state)
+    crate::users::file::make_private(&loaded.settings.state)
         .with_context(|| format!("state directory {}", loaded.settings.state.display()))?;
     let (index, report) = snapshot::build_index(&loaded.settings)?;
     let users = Arc::new(Users::load(&loaded.settings.users_file())?);
@@ -88,7 +89,8 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     let mut first = Snapshot::build(loaded, index, users)?;
-    first.filled = snapshot::filled(&report);
+    first.filled = Arc::new(held::filled(&report));
+    held::tell_faults(&report);
     let sockets = bind(&first.settings)?;
     let console = first.settings.console.address;
     listener::is_free(console).with_context(|| format!("console {console}"))?;
@@ -344,8 +346,7 @@ fn announce(shared: &Shared, report: &Report) {
     let snapshot = shared.snapshot.load();
     shared
         .metrics
-        .names
-        .set(snapshot.index.counts().domains as i64);
+        .lists(snapshot.index.counts().domains, snapshot.filled.faults);
     println!("Weir {}", env!("CARGO_PKG_VERSION"));
     for listener in &snapshot.settings.listeners {
         println!(

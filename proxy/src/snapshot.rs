@@ -4,12 +4,13 @@
 //! Decides nothing about requests; building one fails whole or succeeds whole.
 
 use crate::dial::Egress;
+use crate::held::Filled;
 use crate::titles::Titles;
 use crate::users::Users;
 use dashmap::DashMap;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use weir_categories::{CategoryId, CategorySet, Index, Report};
 use weir_config::{Fault, Faults, Loaded, PolicyFile, Settings};
@@ -29,7 +30,7 @@ pub(crate) struct Snapshot {
     pub(crate) policy: Policy,
     pub(crate) index: Arc<Index>,
     pub(crate) users: Arc<Users>,
-    /// What the lists were made of, to notice one that is emptied.
+    /// What the lists were made of, to notice one that is cut off, and what was wrong with them.
     pub(crate) filled: Arc<Filled>,
     pub(crate) egress: Egress,
     /// Changes when the egress rules do: pooled connections were checked under one of them.
@@ -76,7 +77,8 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<weir_categories::Source
     Ok(sources)
 }
 
-fn source_name(directory: &Path) -> String {
+/// What a configured directory of lists is called.
+pub(crate) fn source_name(directory: &Path) -> String {
     directory.file_name().map_or_else(
         || "local".to_owned(),
         |name| name.to_string_lossy().into_owned(),
@@ -101,38 +103,6 @@ pub(crate) fn build_index(settings: &Settings) -> Result<(Arc<Index>, Report), F
     let built = weir_categories::build(&sources, &mut |_| {})
         .map_err(|error| unreadable(Path::new("lists"), &error))?;
     Ok((Arc::new(built.index), built.report))
-}
-
-/// Entries of each list file that has any.
-pub(crate) type Filled = BTreeMap<PathBuf, u64>;
-
-/// The list files that have entries.
-pub(crate) fn filled(report: &Report) -> Arc<Filled> {
-    let files = report.files.iter().filter(|file| file.entries > 0);
-    Arc::new(
-        files
-            .map(|file| (file.file.clone(), file.entries))
-            .collect(),
-    )
-}
-
-/// List files that had entries and now have none: more likely an editor's or a copy's
-/// accident than a wish, and an empty list lets everything through (threats §7).
-pub(crate) fn emptied(old: &Filled, report: &Report) -> Faults {
-    let lost = report
-        .files
-        .iter()
-        .filter(|file| file.entries == 0 && old.contains_key(&file.file));
-    Faults(
-        lost.map(|file| Fault {
-            file: file.file.clone(),
-            line: None,
-            key: format!("{} of {}", file.category, file.list),
-            message: "the list became empty, so the old lists stay in force; to empty it on purpose, delete the file"
-                .to_owned(),
-        })
-        .collect(),
-    )
 }
 
 impl Snapshot {

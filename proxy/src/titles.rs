@@ -3,8 +3,12 @@
 //! Decides nothing; a category without a title is shown by its name.
 
 use std::collections::HashMap;
-use weir_config::Settings;
+use std::io::ErrorKind;
+use std::path::Path;
+use weir_config::{Fault, Faults, Settings};
 
+/// Where a directory of lists has them.
+const FILE: &str = "categories.toml";
 /// The titles that ship with the starter lists.
 const STARTER: &str = include_str!("../../categories/lists/categories.toml");
 
@@ -24,7 +28,7 @@ impl Titles {
         let mut titles = Titles::default();
         titles.add(STARTER);
         for directory in &settings.lists.directories {
-            let file = directory.join("categories.toml");
+            let file = directory.join(FILE);
             if let Ok(text) = std::fs::read_to_string(&file)
                 && !titles.add(&text)
             {
@@ -50,6 +54,32 @@ impl Titles {
             .cloned()
             .unwrap_or_else(|| category.replace('-', " "))
     }
+}
+
+/// Whether the titles beside the lists in `directory` can be read; none there is well.
+///
+/// # Errors
+/// The fault with its line.
+pub(crate) fn check(directory: &Path) -> Result<(), Faults> {
+    let file = directory.join(FILE);
+    let fault = |line, message| {
+        Faults(vec![Fault {
+            file: file.clone(),
+            line,
+            key: String::new(),
+            message,
+        }])
+    };
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        text => text.map_err(|error| fault(None, error.to_string()))?,
+    };
+    let read = toml::from_str::<HashMap<String, Entry>>(&text);
+    read.map(drop).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map(|before| before.matches('\n').count() + 1);
+        fault(line, error.message().to_owned())
+    })
 }
 
 #[cfg(test)]

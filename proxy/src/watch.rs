@@ -29,9 +29,11 @@ pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut round = 0u32;
+    let mut writable = true;
     loop {
         ticks.tick().await;
         round = round.wrapping_add(1);
+        tell_of_records(&shared, &mut writable);
         keep(&shared, round);
         let settings = shared.snapshot.load().settings.clone();
         let (lists_now, users_now) = look(settings).await;
@@ -43,6 +45,22 @@ pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
         if changed.lists || changed.users {
             reload::files(&shared, &state, changed).await;
         }
+    }
+}
+
+/// Says once when records cannot be written any more, and once when they can again.
+fn tell_of_records(shared: &Shared, was_writable: &mut bool) {
+    let health = shared.record_health();
+    if health.writable == *was_writable {
+        return;
+    }
+    *was_writable = health.writable;
+    let dropped = health.dropped;
+    if health.writable {
+        tracing::info!("records are written again; {dropped} were lost since the start");
+    } else {
+        let error = health.last_error.as_deref().unwrap_or("unknown");
+        tracing::error!("records cannot be written: {error}; see the health page");
     }
 }
 

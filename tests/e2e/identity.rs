@@ -142,6 +142,18 @@ fn a_wrong_password_is_recorded_without_the_password() {
 }
 
 #[test]
+fn a_name_that_nobody_has_is_not_recorded_lm_10() {
+    // People type their password into the box for the name.
+    let (site, origin) = school();
+    let weir = site.start();
+    as_user(&weir, "hunter2hunter2", "x", &origin.url("site.test", "/"));
+    let row = site.record(&[("kind", "sign_in_failure")]);
+    assert!(row.text("note").contains("somebody unknown"), "{row:?}");
+    let all = format!("{:?}{}", site.records(&[]), weir.log());
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
 fn an_address_that_guesses_is_slowed_down_and_others_are_not() {
     let (mut site, origin) = school();
     site.set("login.attempts", "3")

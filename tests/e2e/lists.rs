@@ -331,6 +331,64 @@ fn a_list_that_became_empty_never_opens_everything() {
 }
 
 #[test]
+fn threats_7_a_half_written_list_that_people_edit_is_refused_with_the_old_one_in_force() {
+    let (mut site, origin) = lab(&["bet.test", "last.test"]);
+    let whole: String = (0..40).map(|at| format!("bet{at}.test\n")).collect();
+    site.list(
+        "gambling",
+        "domains",
+        &format!("bet.test\n{whole}last.test\n"),
+    );
+    let weir = site.start();
+    // Cut off inside a line, and cut off between two lines.
+    for part in ["bet.test\nbet0.te", "bet.test\nbet0.test\n"] {
+        site.list("gambling", "domains", part);
+        weir.reload();
+        eventually("it is said", || {
+            weir.log()
+                .contains("the old lists stay in force")
+                .then_some(())
+        });
+        assert_eq!(
+            weir.get(&origin.url("last.test", "/")).status,
+            403,
+            "{part:?}"
+        );
+        let rows = site.some_records(&[("kind", "reload")], 1);
+        assert!(
+            rows.iter()
+                .any(|row| row.text("note").contains("stay in force")),
+            "{rows:?}"
+        );
+    }
+    // An editor that writes no last newline adds a name.
+    site.list(
+        "gambling",
+        "domains",
+        &format!("bet.test\n{whole}last.test\nnew.test"),
+    );
+    weir.reload();
+    eventually("it is in force", || {
+        (weir.get("http://new.test/").status == 403).then_some(())
+    });
+}
+
+#[test]
+fn a_line_that_cannot_be_used_is_told_while_weir_runs() {
+    let (mut site, _origin) = lab(&["bet.test"]);
+    let weir = site.start();
+    assert_eq!(weir.metric("weir_list_faults"), 0.0);
+    site.list("gambling", "domains", "bet.test\nhttp://bad.test/x\n");
+    weir.reload();
+    eventually("it is said", || {
+        weir.log().contains("domains:2").then_some(())
+    });
+    eventually("it is counted", || {
+        (weir.metric("weir_list_faults") == 1.0).then_some(())
+    });
+}
+
+#[test]
 fn a_bad_line_does_not_stop_the_rest_and_is_reported_with_its_place() {
     let mut site = Site::new();
     site.list(

@@ -93,9 +93,15 @@ fn credentials_in_a_blocked_address_are_scrubbed() {
     // LM-10.
     let (site, origin) = lab(&["bet.test"]);
     let weir = site.start();
-    let path = "/login?user=anna&password=s3cr3t-word&token=s3cr3t-token&q=poker";
-    let response = weir.get(&origin.url("bet.test", path));
-    site.record(&[("event", response.field("weir-event"))]);
+    for path in [
+        "/login?user=anna&password=s3cr3t-word&token=s3cr3t-token&q=poker",
+        "/account;jsessionid=s3cr3t/reset;token=s3cr3t",
+        "/x/http://joe:s3cr3t@b.test/",
+        "/x/http%3A%2F%2Fjoe%3As3cr3t%40b.test%2F%3Ftoken%3Ds3cr3t",
+    ] {
+        let response = weir.get(&origin.url("bet.test", path));
+        site.record(&[("event", response.field("weir-event"))]);
+    }
     let all = format!("{:?}{}", site.records(&[]), weir.log());
     assert!(!all.contains("s3cr3t"), "{all}");
 }

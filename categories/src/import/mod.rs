@@ -11,6 +11,7 @@
 //! refuses the import, and so do more entries or bytes than [`Limits`] allow.
 
 mod archive;
+mod forget;
 mod map;
 mod meter;
 mod place;
@@ -24,6 +25,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
+pub use self::forget::{ForgetError, forget};
 pub use self::map::{CategoryMap, MapError};
 use self::meter::Meter;
 use self::stage::Stage;
@@ -32,6 +34,9 @@ use crate::entry::MatchKind;
 use crate::lock::{Lock, LockError};
 use crate::manifest::{Manifest, ManifestError};
 use crate::report::{Faults, Progress};
+
+/// So many entries may go at once from any import, however small.
+const MAY_GO: u64 = 20;
 
 /// How much one import may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +90,16 @@ pub enum ImportError {
     /// More categories than an index can have beside the two built-in ones: no index could be made any more.
     #[error("{0} categories; {max} are the most", max = CATEGORIES_MAX - 2)]
     TooManyCategories(usize),
+    /// Less than half of what the earlier import of this name had: more likely half a download than a wish.
+    #[error(
+        "it has {now} entries where the earlier import has {before}, so it may be half a download; --force takes it all the same"
+    )]
+    Shrunk {
+        /// Entries of the earlier import.
+        before: u64,
+        /// Entries of this one.
+        now: u64,
+    },
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
@@ -174,12 +189,55 @@ pub fn run(
     )
 }
 
+/// [`run`], also when most of the earlier import of that name goes.
+///
+/// # Errors
+/// As [`run`], but for [`ImportError::Shrunk`].
+pub fn run_forced(
+    archive_or_directory: &Path,
+    name: &str,
+    lists: &Path,
+    map: &CategoryMap,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ImportReport, ImportError> {
+    let limits = Limits::default();
+    import(
+        &limits,
+        true,
+        archive_or_directory,
+        name,
+        lists,
+        map,
+        progress,
+    )
+}
+
 /// [`run`] within other limits.
 ///
 /// # Errors
 /// As [`run`].
 pub fn run_within(
     limits: &Limits,
+    archive_or_directory: &Path,
+    name: &str,
+    lists: &Path,
+    map: &CategoryMap,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ImportReport, ImportError> {
+    import(
+        limits,
+        false,
+        archive_or_directory,
+        name,
+        lists,
+        map,
+        progress,
+    )
+}
+
+fn import(
+    limits: &Limits,
+    may_shrink: bool,
     archive_or_directory: &Path,
     name: &str,
     lists: &Path,
@@ -202,6 +260,9 @@ pub fn run_within(
         count if count > CATEGORIES_MAX - 2 => return Err(ImportError::TooManyCategories(count)),
         _ => {}
     }
+    if !may_shrink {
+        check_size(&lists.join(name), &brought)?;
+    }
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);
     Ok(ImportReport {
@@ -214,6 +275,20 @@ pub fn run_within(
         duplicates: brought.duplicates,
         faults,
     })
+}
+
+/// An earlier import that cannot be read is no measure.
+fn check_size(earlier: &Path, brought: &Brought) -> Result<(), ImportError> {
+    let Ok(Some(earlier)) = Manifest::read(earlier) else {
+        return Ok(());
+    };
+    let before: u64 = earlier.files.values().map(|written| written.lines).sum();
+    let now: u64 = brought.categories.values().map(Imported::entries).sum();
+    let gone = before.saturating_sub(now);
+    if gone > MAY_GO && gone > before / 2 {
+        return Err(ImportError::Shrunk { before, now });
+    }
+    Ok(())
 }
 
 fn read(

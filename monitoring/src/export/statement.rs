@@ -59,6 +59,9 @@ pub struct Statement {
     pub files: Vec<FileRead>,
     /// Files that should have been read and could not: rows may be missing.
     pub unreadable: Vec<Unreadable>,
+    /// What the reader of an empty export must know, such as that nobody of the name asked for is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// A row about the records themselves.
@@ -196,6 +199,7 @@ impl Tally {
             unsealed_rows: unsealed.sum(),
             files: searched.files,
             unreadable: searched.unreadable,
+            remarks: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use arrow::array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray
 use arrow::datatypes::{ArrowPrimitiveType, TimestampMicrosecondType, UInt64Type};
 
 use super::Query;
+use super::person::Person;
 use crate::record::Col;
 use crate::scrub;
 
@@ -28,6 +29,7 @@ const SEARCHED: [Col; 10] = [
 pub(crate) struct Matcher {
     /// Columns that must equal a text.
     equal: Vec<(Col, String)>,
+    user: Option<Person>,
     /// Lists joined by commas of which one member must equal a text.
     members: Vec<(Col, String)>,
     kinds: Vec<&'static str>,
@@ -53,7 +55,6 @@ impl Matcher {
     pub(crate) fn new(query: &Query) -> Matcher {
         let stored = |text: &String| scrub::text(text, usize::MAX).into_owned();
         let equal = [
-            (Col::user, query.user.as_ref().map(stored)),
             (Col::device, query.device.as_ref().map(stored)),
             (Col::network, query.network.as_ref().map(stored)),
             (
@@ -73,6 +74,7 @@ impl Matcher {
         let given = |(col, text): (Col, Option<String>)| text.map(|text| (col, text));
         Matcher {
             equal: equal.into_iter().filter_map(given).collect(),
+            user: query.user.as_ref().map(|name| Person::new(&stored(name))),
             members: members.into_iter().filter_map(given).collect(),
             kinds: query.kinds.iter().map(|kind| kind.as_str()).collect(),
             host: query
@@ -93,12 +95,9 @@ impl Matcher {
         self
     }
 
-    /// The user asked for.
-    pub(super) fn user(&self) -> Option<&str> {
-        self.equal
-            .iter()
-            .find(|(col, _)| *col == Col::user)
-            .map(|(_, user)| user.as_str())
+    /// The person asked for.
+    pub(super) fn user(&self) -> Option<&Person> {
+        self.user.as_ref()
     }
 
     /// Columns that [`Matcher::mask`] looks at.
@@ -106,7 +105,8 @@ impl Matcher {
         let mut columns = vec![Col::time];
         columns.extend(self.equal.iter().map(|(col, _)| *col));
         columns.extend(self.members.iter().map(|(col, _)| *col));
-        let more: [(bool, &[Col]); 6] = [
+        let more: [(bool, &[Col]); 7] = [
+            (self.user.is_some(), &[Col::user]),
             (!self.kinds.is_empty(), &[Col::kind]),
             (self.host.is_some(), &[Col::host, Col::sni]),
             (self.event.is_some(), &[Col::event]),
@@ -131,6 +131,9 @@ impl Matcher {
         self.keep_time(batch, &mut keep);
         for (col, wanted) in &self.equal {
             retain(&mut keep, texts(batch, *col), |text| text == wanted);
+        }
+        if let Some(person) = &self.user {
+            retain(&mut keep, texts(batch, Col::user), |name| person.is(name));
         }
         if let Some(event) = self.event {
             let events = numbers::<UInt64Type>(batch, Col::event);

@@ -5,6 +5,7 @@
 //! so many in order of time, and a window is gathered by reading only what can belong to it.
 
 mod matcher;
+mod person;
 mod scan;
 mod sources;
 mod window;
@@ -45,7 +46,7 @@ pub enum Order {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Query {
-    /// Name of the person, exactly.
+    /// Name of the person, in whatever case: signing in ignores it too, so two spellings are one person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// One of the row's groups, exactly.

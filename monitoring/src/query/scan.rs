@@ -211,7 +211,7 @@ impl Bounds<'_> {
             Col::user => {
                 let range = (text_at(mins, at), text_at(maxes, at));
                 match (self.matcher.user(), range) {
-                    (Some(user), (Some(min), Some(max))) => min <= user && user <= max,
+                    (Some(person), (Some(min), Some(max))) => person.may_be_between(min, max),
                     _ => true,
                 }
             }

@@ -39,6 +39,7 @@ pub(super) fn profile(file: &PolicyFile, question: &Question) -> String {
 }
 
 pub(super) fn decide(file: &PolicyFile, question: &Question, content_type: Option<&str>) -> Answer {
+    let question = &built_in(file, question);
     for (number, rule) in file.rules.iter().enumerate() {
         if !holds(file, rule, question, content_type) {
             continue;
@@ -59,6 +60,21 @@ pub(super) fn decide(file: &PolicyFile, question: &Question, content_type: Optio
         Otherwise::Allow => (Action::Allow, None, None),
         Otherwise::Block => (Action::Block, None, None),
     }
+}
+
+/// With `address` for every address literal, and `unlisted` for a name in no category that a rule names.
+fn built_in(file: &PolicyFile, question: &Question) -> Question {
+    let mut question = question.clone();
+    let ruled = |name: &String| {
+        let mut rules = file.rules.iter();
+        rules.any(|rule| rule.categories.iter().any(|ruled| **ruled == **name))
+    };
+    if Host::parse(&question.host).unwrap().as_address().is_some() {
+        question.categories.push("address".to_owned());
+    } else if !question.categories.iter().any(ruled) {
+        question.categories.push("unlisted".to_owned());
+    }
+    question
 }
 
 fn holds(

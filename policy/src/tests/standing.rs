@@ -192,10 +192,8 @@ fn a_guests_groups_are_those_of_the_network() {
         decide(&policy, &guest, "POST", &["education"]),
         Action::Block
     );
-    assert_eq!(
-        decide(&policy, &guest, "GET", &["education"]),
-        Action::Allow
-    );
+    // No rule of this policy names education, so the guests' rule for unlisted hosts holds.
+    assert_eq!(decide(&policy, &guest, "GET", &["education"]), Action::Warn);
     let pupil = person(&policy, "ada", &["pupils"]);
     assert_eq!(
         decide(&policy, &pupil, "POST", &["education"]),
@@ -268,3 +266,84 @@ fn aup_10_traffic_counts_against_its_groups_and_categories() {
         "a group without rates shares nothing"
     );
 }
+
+#[test]
+fn af_09_a_host_in_categories_that_no_rule_names_is_unlisted_as_well() {
+    let text = format!("{PROFILES}{}", RULES_ON_BUILT_IN);
+    let policy = compile(&file(&text), &names()).unwrap();
+    let host = |text: &str| Host::parse(text).unwrap();
+    let rule = |host: &Host, categories: &[&str]| {
+        let subject = person(&policy, "anna", &[]);
+        let verdict = policy.decide(&Facts {
+            subject: &subject,
+            stage: Stage::Request,
+            host,
+            port: 80,
+            method: "GET",
+            path: Some("/"),
+            categories: &set(categories),
+            periods: PeriodSet::EMPTY,
+        });
+        verdict
+            .rule
+            .map(|rule| policy.rule(rule).unwrap().id.to_string())
+    };
+    let name = host("new-proxy.example");
+    for (categories, expected) in [
+        (&["unlisted"][..], Some("new")),
+        (&["webmail"], Some("new")),
+        (&["webmail", "piracy"], Some("new")),
+        (&["webmail", "games"], Some("play")),
+    ] {
+        assert_eq!(
+            rule(&name, categories).as_deref(),
+            expected,
+            "{categories:?}"
+        );
+    }
+    // An address is one whatever list has it too.
+    for address in ["168.143.118.148", "[2606:4700::1111]"] {
+        for categories in [&["address"][..], &["webmail"], &["games"]] {
+            assert_eq!(
+                rule(&host(address), categories).as_deref(),
+                Some("numbers"),
+                "{address} {categories:?}"
+            );
+        }
+    }
+    assert!(policy.rules_on(names().id("games").unwrap()));
+    assert!(!policy.rules_on(names().id("webmail").unwrap()));
+}
+
+const PROFILES: &str = r#"
+time_zone = "Europe/London"
+strictest = "guest"
+otherwise = "allow"
+
+[[profile]]
+name = "pupil"
+groups = ["pupils"]
+
+[[profile]]
+name = "guest"
+"#;
+
+const RULES_ON_BUILT_IN: &str = r#"
+[[rule]]
+id = "numbers"
+categories = ["address"]
+action = "block"
+purpose = "effective-operation"
+
+[[rule]]
+id = "play"
+categories = ["games"]
+action = "allow"
+purpose = "effective-operation"
+
+[[rule]]
+id = "new"
+categories = ["unlisted"]
+action = "block"
+purpose = "effective-operation"
+"#;

@@ -4,7 +4,7 @@
 //! A command that cannot leave its line does nothing (LM-18: if it cannot be written, the
 //! read fails).
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Failure;
+use crate::users::file;
 
 /// Name of the audit file in the state directory.
 const FILE: &str = "audit.jsonl";
@@ -47,7 +48,7 @@ fn account() -> Option<String> {
 }
 
 fn append(state: &Path, line: &Value) -> io::Result<()> {
-    fs::create_dir_all(state)?;
+    file::make_private(state)?;
     let mut options = OpenOptions::new();
     let mut file = options
         .append(true)
@@ -63,7 +64,19 @@ fn append(state: &Path, line: &Value) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn the_state_directory_is_made_for_its_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        note(&state, "lists add", json!({})).unwrap();
+        let mode = fs::metadata(&state).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 
     #[test]
     fn each_line_says_who_when_and_what() {

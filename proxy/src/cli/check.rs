@@ -1,17 +1,26 @@
 //! `weir check`: every fault at once, before a running Weir meets it.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
 use serde_json::{Value, json};
-use weir_categories::Built;
-use weir_config::{Fault, Faults, Loaded};
+use weir_categories::{Built, MatchKind, Report};
+use weir_config::{Fault, Faults, Loaded, Settings};
 
 use super::{Answer, Failure, lists, output, shown_path};
+use crate::held;
+use crate::terms;
+use crate::titles;
 use crate::tls;
 use crate::users::Users;
+
+/// Stray files that are named at most.
+const STRAYS: usize = 100;
 
 /// Arguments of `weir check`.
 #[derive(Debug, clap::Args)]
@@ -70,6 +79,10 @@ impl Findings {
             .push(format!("{}: {rules}", shown_path(loaded)));
         self.take(tls::client_config(&loaded.settings.origin.trusted_roots));
         self.users(&loaded.settings.users_file());
+        self.state(&loaded.settings.state);
+        if let Some(ending) = terms::ending_now(&loaded.policy) {
+            self.warn(loaded.policy.file.clone(), "term", ending);
+        }
         match lists::build(&loaded.settings) {
             Ok(built) => self.lists(loaded, &built),
             Err(Failure::Configuration(faults)) => self.faults.extend(faults.0),
@@ -102,6 +115,35 @@ impl Findings {
         }
     }
 
+    fn warn(&mut self, file: PathBuf, key: &str, message: String) {
+        self.warnings.push(Fault {
+            file,
+            line: None,
+            key: key.to_owned(),
+            message,
+        });
+    }
+
+    /// Weir does not start where it cannot keep its state.
+    fn state(&mut self, state: &Path) {
+        let there = state.ancestors().find(|path| path.exists());
+        let Some(there) = there.filter(|path| !path.as_os_str().is_empty()) else {
+            return;
+        };
+        let needed = Access::WRITE_OK | Access::EXEC_OK;
+        let unusable = match rustix::fs::access(there, needed) {
+            _ if !there.is_dir() => "it is no directory".to_owned(),
+            Err(error) => format!("this account cannot write there: {error}"),
+            Ok(()) => return,
+        };
+        self.faults.push(Fault {
+            file: there.to_owned(),
+            line: None,
+            key: "state".to_owned(),
+            message: unusable,
+        });
+    }
+
     fn lists(&mut self, loaded: &Loaded, built: &Built) {
         let report = &built.report.faults;
         let as_fault = |fault: &weir_categories::Fault| Fault {
@@ -116,9 +158,11 @@ impl Findings {
         let listed = report.iter().count();
         self.faults.extend(report.iter().map(as_fault));
         self.more = report.count().saturating_sub(listed as u64);
-        if let Err(faults) = weir_policy::compile(&loaded.policy, built.index.names()) {
-            self.faults.extend(faults);
+        match weir_policy::compile(&loaded.policy, built.index.names()) {
+            Ok(policy) => self.rules_and_lists(loaded, &policy, built),
+            Err(faults) => self.faults.extend(faults),
         }
+        self.files(&loaded.settings, &built.report);
         let counts = built.index.counts();
         self.summary.push(format!(
             "{} in {} of {}",
@@ -126,6 +170,71 @@ impl Findings {
             output::counted(counts.categories as u64, "category", "categories"),
             output::counted(counts.lists as u64, "list", "lists"),
         ));
+    }
+
+    /// Categories that decide nothing, and rules that wait for lists that are empty.
+    fn rules_and_lists(&mut self, loaded: &Loaded, policy: &weir_policy::Policy, built: &Built) {
+        let mut entries: BTreeMap<&str, u64> = BTreeMap::new();
+        for file in &built.report.files {
+            *entries.entry(&file.category).or_default() += file.entries;
+        }
+        let names = built.index.names();
+        let listed = |name: &str| !weir_categories::category::is_built_in(name);
+        let mut unruled: Vec<(&str, u64)> = Vec::new();
+        for (id, name) in names.iter().filter(|(_, name)| listed(name)) {
+            match (policy.rules_on(id), entries.get(&**name).copied().unwrap_or(0)) {
+                (false, count) => unruled.push((name, count)),
+                (true, 0) => self.faults.push(Fault {
+                    file: loaded.policy.file.clone(),
+                    line: loaded
+                        .policy
+                        .rules
+                        .iter()
+                        .find(|rule| rule.categories.iter().any(|ruled| **ruled == **name))
+                        .map(|rule| rule.line),
+                    key: "categories".to_owned(),
+                    message: format!(
+                        "the category {name:?} has no entry in any list, so this rule decides nothing by it"
+                    ),
+                }),
+                (true, _) => {}
+            }
+        }
+        unruled.sort_by_key(|(name, count)| (Reverse(*count), *name));
+        if !unruled.is_empty() {
+            let told: Vec<String> = unruled
+                .iter()
+                .map(|(name, count)| {
+                    format!("{name} ({})", output::counted(*count, "entry", "entries"))
+                })
+                .collect();
+            let message = format!(
+                "no rule names these categories, so their sites count as unlisted: {}",
+                told.join(", ")
+            );
+            self.warn(loaded.policy.file.clone(), "rule", message);
+        }
+    }
+
+    /// What lies among the lists and is not what its writer believes.
+    fn files(&mut self, settings: &Settings, report: &Report) {
+        for file in report
+            .files
+            .iter()
+            .filter(|file| held::is_unended(&file.file))
+        {
+            let message = "its last line does not end with a newline, as in a half-written file; end it with one".to_owned();
+            self.warn(file.file.clone(), "", message);
+        }
+        for directory in &settings.lists.directories {
+            if let Err(faults) = titles::check(directory) {
+                self.faults.extend(faults.0);
+            }
+            for stray in strays(directory) {
+                let message = "no list file: entries are read from domains, urls and expressions only, spelled so".to_owned();
+                self.warn(stray, "", message);
+            }
+        }
     }
 
     fn tell(&self, out: &mut dyn Write) -> Result<(), Failure> {
@@ -169,6 +278,34 @@ impl Findings {
             "summary": self.summary,
         })
     }
+}
+
+/// Files in category folders that look like lists and are none, such as `domains.txt`. What publishers put beside their
+/// lists on purpose is left alone.
+fn strays(directory: &Path) -> Vec<PathBuf> {
+    let entries = |path: &Path| {
+        let read = fs::read_dir(path).into_iter().flatten();
+        read.filter_map(|entry| Some(entry.ok()?.path()))
+            .collect::<Vec<_>>()
+    };
+    let is_stray = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let lower = name.to_lowercase();
+        let hidden = name.starts_with('.') || name.ends_with('~');
+        let known = MatchKind::ALL.iter().any(|kind| name == kind.file_name());
+        let like = MatchKind::ALL
+            .iter()
+            .any(|kind| lower.starts_with(kind.file_name().trim_end_matches('s')));
+        !hidden && !known && like && path.is_file()
+    };
+    let folders = entries(directory).into_iter().filter(|path| path.is_dir());
+    let mut strays: Vec<PathBuf> = folders
+        .flat_map(|folder| entries(&folder))
+        .filter(is_stray)
+        .take(STRAYS)
+        .collect();
+    strays.sort_unstable();
+    strays
 }
 
 #[cfg(test)]
@@ -242,6 +379,62 @@ mod tests {
         );
         assert_eq!(fault["key"], "login.attemps");
         assert!(fault["line"].as_u64().unwrap() > 1);
+    }
+
+    /// What `weir check` says after a change of the lists.
+    fn after(change: impl FnOnce(&Path)) -> (Answer, String) {
+        let directory = directory();
+        change(&directory.path().join("lists"));
+        checked(false, directory.path())
+    }
+
+    #[test]
+    fn names_in_a_file_or_folder_that_nothing_reads_are_pointed_out() {
+        for name in ["gambling/domains.txt", "gambling/Domains"] {
+            let (_, text) = after(|lists| fs::write(lists.join(name), "a.example\n").unwrap());
+            assert!(
+                text.contains(name) && text.contains("no list file"),
+                "{text}"
+            );
+        }
+        let (_, text) = after(|lists| {
+            fs::create_dir(lists.join("gamblng")).unwrap();
+            fs::write(lists.join("gamblng/domains"), "a.example\n").unwrap();
+        });
+        assert!(
+            text.contains("no rule names") && text.contains("gamblng (1 entry)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn threats_7_a_rule_on_a_list_that_is_empty_is_a_fault() {
+        let (answer, text) = after(|lists| fs::write(lists.join("gambling/domains"), "").unwrap());
+        assert_eq!(answer, Answer::No);
+        assert!(
+            text.contains("policy.toml:") && text.contains("\"gambling\" has no entry"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn titles_that_cannot_be_read_and_a_line_that_does_not_end_are_told() {
+        let (answer, text) = after(|lists| {
+            fs::write(lists.join("categories.toml"), "\n[broken").unwrap();
+            fs::write(lists.join("gambling/domains"), "a.example\nb.exa").unwrap();
+        });
+        assert_eq!(answer, Answer::No);
+        assert!(text.contains("categories.toml:2"), "{text}");
+        assert!(text.contains("last line does not end"), "{text}");
+    }
+
+    #[test]
+    fn a_state_directory_that_cannot_be_one_is_a_fault() {
+        let directory = directory();
+        fs::write(directory.path().join("var"), "a file").unwrap();
+        let (answer, text) = checked(false, directory.path());
+        assert_eq!(answer, Answer::No);
+        assert!(text.contains("it is no directory"), "{text}");
     }
 
     #[test]

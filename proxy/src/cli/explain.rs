@@ -11,11 +11,12 @@ use std::sync::Arc;
 use jiff::{Timestamp, Zoned};
 use weir_categories::{CategorySet, Match};
 use weir_config::{Loaded, Settings};
-use weir_host::Scheme;
+use weir_host::{Host, Scheme};
 use weir_policy::{Action, Facts, Stage, Verdict};
 
 use self::question::Question;
 use super::{Answer, Failure, lists, output, when};
+use crate::dial;
 use crate::identify::{self, Unregistered, Who};
 use crate::snapshot::Snapshot;
 use crate::users::Users;
@@ -89,20 +90,21 @@ impl Explain {
         };
         let user = user.as_deref().map(|user| (user, None));
         let who = identify::who(&snapshot, user, self.address, None);
-        let port = port_refusal(&snapshot.settings, &question);
+        let unserved = port_refusal(&snapshot.settings, &question)
+            .or_else(|| address_refusal(&snapshot, &question));
         let refused = match &who {
             Err(Unregistered) => Some(format!(
                 "{} is in no registered network and no registered device, and \
                  unknown_network = \"refuse\"",
                 self.address
             )),
-            Ok(_) => port,
+            Ok(_) => unserved,
         };
         let mut explained = Explained {
             refused,
             who: who.ok(),
             verdict: None,
-            categories: question.categories(&snapshot.index),
+            categories: question.categories(&snapshot.index, &snapshot.policy),
             matches: question.matches(&snapshot.index),
             question,
             at,
@@ -219,6 +221,30 @@ fn port_refusal(settings: &Settings, question: &Question) -> Option<String> {
         }
     };
     (!open).then(|| format!("port {port} is not one of {key}"))
+}
+
+/// Addresses that must not be dialled, by the question that the dial asks. Names are resolved at the dial only, but for those
+/// whose addresses the configuration gives and `localhost` (RFC 6761 §6.3).
+fn address_refusal(snapshot: &Snapshot, question: &Question) -> Option<String> {
+    let host = &question.host;
+    let given = match host {
+        Host::Name(name) => snapshot.settings.resolver.hosts.get(name),
+        Host::V4(_) | Host::V6(_) => None,
+    };
+    let here = match host {
+        Host::Name(name) => name.as_str() == "localhost" || name.as_str().ends_with(".localhost"),
+        Host::V4(_) | Host::V6(_) => false,
+    };
+    let loopback = here.then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let addresses: Vec<IpAddr> = match given {
+        Some(given) => given.clone(),
+        None => host.as_address().or(loopback).into_iter().collect(),
+    };
+    if addresses.is_empty() {
+        return None;
+    }
+    let refused = dial::permitted(&addresses, question.port, &snapshot.egress).err()?;
+    Some(refused.to_string())
 }
 
 #[cfg(test)]

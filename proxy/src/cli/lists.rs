@@ -27,6 +27,8 @@ pub(crate) enum Lists {
     /// Take in an archive or directory of lists in the squidGuard layout, in place of an
     /// earlier import of the same name.
     Import(import::Import),
+    /// Remove what was imported under a name.
+    Forget(import::Forget),
     /// Add entries to a category: names with everything below them, addresses, networks,
     /// URLs.
     Add(edit::Edit),
@@ -44,6 +46,7 @@ impl Lists {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         match self {
             Lists::Import(import) => import.run(loaded, out),
+            Lists::Forget(forget) => forget.run(loaded, out),
             Lists::Add(edit) => edit.add(loaded, out),
             Lists::Remove(edit) => edit.remove(loaded, out),
             Lists::Show(show) => show.run(loaded, out),
@@ -72,6 +75,25 @@ fn edited(settings: &Settings) -> PathBuf {
         Some(directory) => directory.clone(),
         None => weir_config::lists::imported(settings).join(LOCAL),
     }
+}
+
+/// A source that is imported must not take the name of another one: the two could not be told apart, and Weir would not
+/// start any more; and under the name of people's own entries it would replace those.
+fn check_source_name(settings: &Settings, name: &str) -> Result<(), Failure> {
+    let directory = settings
+        .lists
+        .directories
+        .iter()
+        .find(|directory| snapshot::source_name(directory) == name);
+    let taken = match directory {
+        Some(directory) => format!("the lists in {}", shown(directory)),
+        None if name == LOCAL => "the entries that people add".to_owned(),
+        None if name == weir_categories::embedded().name => "the starter lists".to_owned(),
+        None => return Ok(()),
+    };
+    Err(Failure::Arguments(format!(
+        "{name:?} is the name of {taken}: choose another --name, such as the publisher's"
+    )))
 }
 
 fn shown(path: &Path) -> String {

@@ -141,7 +141,10 @@ fn told(answer: Result<Answer, Failure>) -> ExitCode {
 
 /// What a running Weir does about a change of files, said after one was made.
 fn will_be_noticed(out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "A running Weir takes this up within a second.")
+    writeln!(
+        out,
+        "A running Weir takes this up within a second, with lists of millions within a few."
+    )
 }
 
 /// Where a configuration was read from, for people.

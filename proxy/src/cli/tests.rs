@@ -27,7 +27,7 @@ strictest = "guest"
 [[term]]
 name = "autumn"
 first = "2026-09-02"
-last = "2026-12-18"
+last = "2099-12-18"
 
 [[period]]
 name = "lessons"

@@ -10,6 +10,9 @@ use weir_config::Loaded;
 use super::{Answer, Failure, audit, output, will_be_noticed};
 use crate::users::{Users, UsersError};
 
+/// Shortest password that can be set, in characters: short enough for young children, too long to guess at the rate that
+/// wrong ones are allowed.
+const MIN_PASSWORD: usize = 6;
 /// Longest line taken as a password from a pipe, in bytes; what is longer is refused later.
 const MAX_LINE: u64 = 4096;
 
@@ -181,14 +184,27 @@ fn list(loaded: &Loaded, file: &Path, json: bool, out: &mut dyn Write) -> Result
 /// twice.
 fn password(name: &str, from_stdin: bool) -> Result<Vec<u8>, Failure> {
     if from_stdin || !io::stdin().is_terminal() {
-        return first_line(&mut io::stdin().lock());
+        let password = first_line(&mut io::stdin().lock())?;
+        return long_enough(&password).map(|()| password);
     }
     let ask = |prompt: String| rpassword::prompt_password(prompt).map_err(Failure::refused);
     let password = ask(format!("Password for {name}: "))?;
+    long_enough(password.as_bytes())?;
     if ask("The same again: ".to_owned())? != password {
         return Err(Failure::Arguments("the two passwords differ".to_owned()));
     }
     Ok(password.into_bytes())
+}
+
+/// Passwords that were set before stay valid, and so does a hash that somebody puts into the file.
+fn long_enough(password: &[u8]) -> Result<(), Failure> {
+    let length = std::str::from_utf8(password).map_or(password.len(), |text| text.chars().count());
+    if length < MIN_PASSWORD {
+        return Err(Failure::Arguments(format!(
+            "this password cannot be used: it is shorter than {MIN_PASSWORD} characters"
+        )));
+    }
+    Ok(())
 }
 
 fn first_line(input: &mut dyn BufRead) -> Result<Vec<u8>, Failure> {
@@ -271,6 +287,15 @@ mod tests {
             "{audit}"
         );
         assert!(!audit.contains("secret"));
+    }
+
+    #[test]
+    fn a_password_that_is_guessed_in_a_day_is_refused() {
+        for short in ["", "ab", "äöüäö"] {
+            let refused = long_enough(short.as_bytes());
+            assert!(matches!(refused, Err(Failure::Arguments(_))), "{short}");
+        }
+        assert!(long_enough("äöüäöü".as_bytes()).is_ok());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Decides nothing about contents.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Held while a file is read, changed and written back, so that two commands at once lose
@@ -20,13 +20,25 @@ impl Lock {
     /// # Errors
     /// When the directory or the lock file cannot be made.
     pub(crate) fn take(path: &Path) -> io::Result<Lock> {
-        fs::create_dir_all(directory(path))?;
+        make_private(directory(path))?;
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let file = options.open(beside(path, ".lock"))?;
         file.lock()?;
         Ok(Lock { _file: file })
     }
+}
+
+/// Makes a directory, and those above it, that other accounts cannot look into: everything in the state directory is about
+/// people. One that is there already stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
 }
 
 /// Puts `contents` in place of `path` with permissions `mode`. Readers see the old file or

@@ -2,6 +2,7 @@
 
 use weir_categories::{CategorySet, Index, Match};
 use weir_host::{Host, Scheme, Target, normal_path};
+use weir_policy::Policy;
 
 use super::Failure;
 
@@ -72,11 +73,12 @@ impl Question {
         })
     }
 
-    pub(super) fn categories(&self, index: &Index) -> CategorySet {
-        match &self.path {
+    pub(super) fn categories(&self, index: &Index, policy: &Policy) -> CategorySet {
+        let listed = match &self.path {
             Some(path) => index.url_categories(&self.host, self.port, path, self.query.as_deref()),
             None => index.host_categories(&self.host),
-        }
+        };
+        policy.categories(&self.host, &listed)
     }
 
     pub(super) fn matches(&self, index: &Index) -> Vec<Match> {

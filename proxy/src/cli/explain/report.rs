@@ -12,6 +12,16 @@ impl Explained {
         self.snapshot.policy.rule(self.verdict?.rule?)
     }
 
+    /// Periods of the policy in force then.
+    fn periods(&self) -> Vec<&str> {
+        let held = self.snapshot.policy.periods(self.at.timestamp());
+        let periods = self.snapshot.policy_file.periods.iter().enumerate();
+        periods
+            .filter(|(number, _)| held.has(*number))
+            .map(|(_, period)| &*period.name)
+            .collect()
+    }
+
     fn rule_name(&self) -> &str {
         self.rule()
             .map_or(&self.snapshot.otherwise, |rule| &rule.id)
@@ -19,8 +29,11 @@ impl Explained {
 
     fn recorded(&self) -> String {
         let rows = match &self.question.path {
-            Some(_) => "one row for the request",
-            None => "one row when the tunnel opens and one when it ends",
+            // A tunnel that is not opened is a request that was answered.
+            None if self.verdict_word() == "allow" => {
+                "one row when the tunnel opens and one when it ends"
+            }
+            _ => "one row for the request",
         };
         let path = match (&self.question.path, self.keeps_path()) {
             (None, _) => "the path is not visible",
@@ -48,6 +61,7 @@ pub(super) fn as_json(explained: &Explained) -> Value {
         "target": explained.question.shown(),
         "method": explained.question.method,
         "at": explained.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        "periods": explained.periods(),
         "user": who.and_then(|who| who.subject.user.as_deref()),
         "device": who.and_then(|who| who.subject.device.as_deref()),
         "network": who.and_then(|who| who.subject.network.as_deref()),
@@ -112,16 +126,18 @@ pub(super) fn tell(explained: &Explained, out: &mut dyn Write) -> io::Result<()>
             format!("nowhere; {}", explained.category_names().join(", ")),
         )?;
     }
+    if !explained.matches.is_empty() {
+        line("counts as", explained.category_names().join(", "))?;
+    }
     if explained.who.is_some() {
         line("who", told_who(explained))?;
     }
-    line(
-        "when",
-        explained
-            .at
-            .strftime("%A %-d %B %Y %H:%M:%S %Z")
-            .to_string(),
-    )?;
+    let moment = explained.at.strftime("%A %-d %B %Y %H:%M:%S %Z");
+    let periods = match explained.periods() {
+        periods if periods.is_empty() => "no period of the policy".to_owned(),
+        periods => periods.join(", "),
+    };
+    line("when", format!("{moment}; {periods}"))?;
     if let Some(verdict) = explained.verdict {
         line("limits", told_limits(&verdict.limits))?;
     }

@@ -21,7 +21,7 @@ fn json(line: &[&str]) -> (Answer, Value) {
     let (_directory, loaded) = loaded();
     let users = loaded.settings.users_file();
     Users::edit(&users, |users| {
-        users.add("anna", &["pupils".to_owned()], b"pw")
+        users.add("anna", &["pupils".to_owned()], b"a-password")
     })
     .unwrap();
     let (answer, text) = explain(&[line, &["--json"]].concat(), loaded);
@@ -147,4 +147,62 @@ fn the_text_for_people_has_what_the_json_has() {
     for expected in expected {
         assert!(text.contains(expected), "{expected} is missing:\n{text}");
     }
+}
+
+#[test]
+fn aup_22_an_address_that_the_dial_refuses_is_refused_here_too() {
+    for url in [
+        "http://169.254.169.254/",
+        "http://10.1.1.1/",
+        "https://192.168.0.1/",
+        "http://localhost/",
+        "http://[::1]/",
+    ] {
+        let (answer, json) = json(&[url]);
+        assert_eq!(answer, Answer::No, "{url}");
+        let refused = json["refused"].as_str().unwrap();
+        assert!(
+            refused.contains("must not be connected to"),
+            "{url}: {refused}"
+        );
+    }
+    let (answer, _) = json(&["http://93.184.215.14/"]);
+    assert_eq!(answer, Answer::Yes);
+}
+
+#[test]
+fn a_tunnel_that_is_not_opened_is_recorded_as_one_row() {
+    let (_directory, loaded) = loaded();
+    let (_, blocked) = explain(&["https://bet.example/"], loaded);
+    assert!(blocked.contains("one row for the request"), "{blocked}");
+}
+
+#[test]
+fn the_periods_in_force_are_named() {
+    let (_, json) = json(&["http://fine.example/", "--at", "2026-09-14T10:00"]);
+    assert_eq!(json["periods"][0], "lessons");
+    let (_directory, loaded) = loaded();
+    let (_, text) = explain(
+        &["http://fine.example/", "--at", "2026-09-13T10:00"],
+        loaded,
+    );
+    assert!(text.contains("; no period of the policy"), "{text}");
+}
+
+#[test]
+fn af_09_what_a_host_counts_as_is_shown_beside_the_lists_that_have_it() {
+    let (directory, loaded) = loaded();
+    let hacking = directory.path().join("lists/hacking");
+    std::fs::create_dir(&hacking).unwrap();
+    std::fs::write(hacking.join("domains"), "new-proxy.example\n").unwrap();
+    let (_, text) = explain(&["http://new-proxy.example/"], loaded);
+    assert!(text.contains("in hacking of lists"), "{text}");
+    let counts = text
+        .lines()
+        .find(|line| line.contains("counts as"))
+        .unwrap();
+    assert!(
+        counts.contains("unlisted") && counts.contains("hacking"),
+        "{text}"
+    );
 }

@@ -1,13 +1,18 @@
 //! `weir lists add` and `weir lists remove`
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use weir_categories::edit::{self, EditError, EditReport, Listed};
+use weir_categories::lock::LockError;
 use weir_config::Loaded;
 
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
 use super::{edited, shown, sources};
+
+/// How long an edit waits for others: an import holds the lists for longer, and says so.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Arguments of `weir lists add` and `weir lists remove`.
 #[derive(Debug, clap::Args)]
@@ -29,14 +34,16 @@ impl Edit {
     pub(super) fn add(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         self.note(loaded, "lists add")?;
         let directory = edited(&loaded.settings);
-        let report = edit::add(&directory, &self.category, &self.texts()).map_err(failure)?;
+        let report =
+            waiting(|| edit::add(&directory, &self.category, &self.texts())).map_err(failure)?;
         self.tell(loaded, &report, ["Added", "Already there"], &[], out)
     }
 
     pub(super) fn remove(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         self.note(loaded, "lists remove")?;
         let directory = edited(&loaded.settings);
-        let report = match edit::remove(&directory, &self.category, &self.texts()) {
+        let removed = waiting(|| edit::remove(&directory, &self.category, &self.texts()));
+        let report = match removed {
             // Of an imported or built-in category there may be nothing here to remove from.
             Err(EditError::Unknown { .. }) => EditReport {
                 unchanged: self.entries.clone(),
@@ -45,7 +52,12 @@ impl Edit {
             report => report.map_err(failure)?,
         };
         let elsewhere = self.elsewhere(loaded, &report)?;
-        self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)
+        let told = self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)?;
+        Ok(if report.changed.is_empty() {
+            Answer::No
+        } else {
+            told
+        })
     }
 
     fn note(&self, loaded: &Loaded, command: &str) -> Result<(), Failure> {
@@ -123,6 +135,21 @@ impl Edit {
             will_be_noticed(out)?;
         }
         Ok(answer)
+    }
+}
+
+/// Waits while another command changes the same lists, so that scripts which run several at once lose none.
+fn waiting(
+    mut edit: impl FnMut() -> Result<EditReport, EditError>,
+) -> Result<EditReport, EditError> {
+    let began = Instant::now();
+    loop {
+        match edit() {
+            Err(EditError::Lock(LockError::Busy)) if began.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! `weir lists import`
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use weir_categories::import::{self, CategoryMap, ImportReport};
+use weir_categories::import::{self, CategoryMap, ForgetError, ImportReport};
 use weir_config::Loaded;
 
 use super::super::progress::Bar;
@@ -26,6 +27,9 @@ pub(crate) struct Import {
     /// a category out.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
+    /// Take it even when it has less than half of the entries of the earlier import.
+    #[arg(long)]
+    force: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -33,6 +37,7 @@ pub(crate) struct Import {
 
 impl Import {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
+        super::check_source_name(&loaded.settings, &self.name)?;
         let map = match &self.map {
             Some(file) => CategoryMap::read(file),
             None => Ok(CategoryMap::default()),
@@ -42,7 +47,12 @@ impl Import {
         audit::note(&loaded.settings.state, "lists import", about)?;
         let lists = weir_config::lists::imported(&loaded.settings);
         let mut bar = Bar::new();
-        let report = import::run(&self.path, &self.name, &lists, &map, &mut |progress| {
+        let run = if self.force {
+            import::run_forced
+        } else {
+            import::run
+        };
+        let report = run(&self.path, &self.name, &lists, &map, &mut |progress| {
             bar.show(progress)
         });
         drop(bar);
@@ -50,16 +60,59 @@ impl Import {
             let path = self.path.display();
             Failure::Refused(format!("{path}: {error}; the lists in force stay in force"))
         })?;
+        let unruled = unruled(&report, loaded);
         if self.json {
-            output::json(out, &as_json(&report))?;
+            let mut told = as_json(&report);
+            told["categories_without_a_rule"] = json!(unruled);
+            output::json(out, &told)?;
         } else {
-            tell(&report, out)?;
+            tell(&report, &unruled, out)?;
         }
         Ok(Answer::Yes)
     }
 }
 
-fn tell(report: &ImportReport, out: &mut dyn Write) -> Result<(), Failure> {
+/// Arguments of `weir lists forget`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Forget {
+    /// What the list was called at its import.
+    name: String,
+    /// Why; kept in the audit file beside who and when.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Forget {
+    pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
+        let about = json!({ "name": self.name, "reason": self.reason });
+        audit::note(&loaded.settings.state, "lists forget", about)?;
+        let lists = weir_config::lists::imported(&loaded.settings);
+        import::forget(&lists, &self.name).map_err(|error| match error {
+            ForgetError::Name(_) => Failure::Arguments(error.to_string()),
+            error => Failure::refused(error),
+        })?;
+        writeln!(
+            out,
+            "{} is removed. `weir check` says whether the policy still names a category of it.",
+            self.name
+        )?;
+        will_be_noticed(out)?;
+        Ok(Answer::Yes)
+    }
+}
+
+/// Categories that no rule of the policy names: nothing is decided by them.
+fn unruled<'a>(report: &'a ImportReport, loaded: &Loaded) -> Vec<&'a str> {
+    let mut rules = loaded.policy.rules.iter();
+    let ruled: BTreeSet<&str> = rules
+        .by_ref()
+        .flat_map(|rule| rule.categories.iter().map(|name| &**name))
+        .collect();
+    let names = report.categories.keys().map(String::as_str);
+    names.filter(|name| !ruled.contains(name)).collect()
+}
+
+fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<(), Failure> {
     let rows = report.categories.iter().map(|(category, imported)| {
         let from: Vec<&str> = imported.from.iter().map(String::as_str).collect();
         let counts = [imported.domains, imported.urls, imported.expressions].map(output::count);
@@ -91,6 +144,13 @@ fn tell(report: &ImportReport, out: &mut dyn Write) -> Result<(), Failure> {
     if !report.left_out.is_empty() {
         let left: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
         writeln!(out, "Left out by the map: {}.", left.join(", "))?;
+    }
+    if !unruled.is_empty() {
+        writeln!(
+            out,
+            "No rule of the policy names these categories, so their sites count as unlisted: {}.",
+            unruled.join(", ")
+        )?;
     }
     for fault in report.faults.iter().take(FAULTS_SHOWN) {
         writeln!(out, "not used: {}", output::safe(&fault.to_string()))?;

@@ -84,7 +84,8 @@ fn an_import_is_taken_in_searched_and_told_from_what_people_edit() {
     );
     assert!(text.contains("not used:"), "{text}");
     let remove = ["remove", "gambling", "casino.example", "--reason", "x"];
-    let text = said(|out| lists(&remove).run(&loaded, out));
+    let (answer, text) = said_with(|out| lists(&remove).run(&loaded, out));
+    assert_eq!(answer, Answer::No, "nothing was removed");
     assert!(
         text.contains("casino.example is still listed by theirs"),
         "{text}"
@@ -95,6 +96,85 @@ fn an_import_is_taken_in_searched_and_told_from_what_people_edit() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["categories"]["gambling"]["theirs"]["names"], 1);
     assert_eq!(json["domains"], 3);
+}
+
+/// A directory of lists to import, with so many names in one category.
+fn theirs(directory: &std::path::Path, category: &str, names: usize) -> String {
+    let theirs = directory.join(format!("theirs{names}"));
+    fs::create_dir_all(theirs.join(category)).unwrap();
+    let text: String = (0..names).map(|at| format!("s{at}.example\n")).collect();
+    fs::write(theirs.join(category).join("domains"), text).unwrap();
+    theirs.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_import_cannot_take_the_name_of_lists_that_are_there_already() {
+    let (directory, loaded) = loaded();
+    let path = theirs(directory.path(), "gambling", 3);
+    for name in ["lists", "starter", "local"] {
+        let refused = lists(&["import", &path, "--name", name]).run(&loaded, &mut Vec::new());
+        assert!(matches!(refused, Err(Failure::Arguments(_))), "{name}");
+    }
+    assert!(build(&loaded.settings).is_ok());
+}
+
+#[test]
+fn threats_7_half_an_import_is_refused_unless_it_is_meant() {
+    let (directory, loaded) = loaded();
+    let import = |names: usize, more: &[&str]| {
+        let path = theirs(directory.path(), "gambling", names);
+        let line = [&["import", &path, "--name", "theirs"], more].concat();
+        lists(&line).run(&loaded, &mut Vec::new())
+    };
+    import(100, &[]).unwrap();
+    import(60, &[]).unwrap();
+    let refused = import(20, &[]).unwrap_err().to_string();
+    assert!(
+        refused.contains("20 entries") && refused.contains("--force"),
+        "{refused}"
+    );
+    let there = || build(&loaded.settings).unwrap().index.counts().domains;
+    assert_eq!(there(), 62);
+    import(20, &["--force"]).unwrap();
+    assert_eq!(there(), 22);
+}
+
+#[test]
+fn an_import_can_be_forgotten_and_leaves_a_line() {
+    let (directory, loaded) = loaded();
+    let path = theirs(directory.path(), "gamblng", 3);
+    let text = said(|out| lists(&["import", &path, "--name", "theirs"]).run(&loaded, out));
+    assert!(
+        text.contains("No rule of the policy names these categories") && text.contains("gamblng"),
+        "{text}"
+    );
+    said(|out| lists(&["forget", "theirs", "--reason", "a slip"]).run(&loaded, out));
+    assert_eq!(build(&loaded.settings).unwrap().index.counts().domains, 2);
+    let again = lists(&["forget", "theirs"]).run(&loaded, &mut Vec::new());
+    assert!(matches!(again, Err(Failure::Refused(_))));
+    let audit = fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
+    assert!(
+        audit.contains("lists forget") && audit.contains("a slip"),
+        "{audit}"
+    );
+}
+
+#[test]
+fn several_additions_at_once_all_arrive() {
+    let (directory, loaded) = loaded();
+    std::thread::scope(|scope| {
+        for at in 0..12 {
+            let loaded = &loaded;
+            scope.spawn(move || {
+                let name = format!("new{at}.example");
+                lists(&["add", "gambling", &name])
+                    .run(loaded, &mut Vec::new())
+                    .unwrap();
+            });
+        }
+    });
+    let text = fs::read_to_string(directory.path().join("lists/gambling/domains")).unwrap();
+    assert_eq!(text.matches("new").count(), 12, "{text}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use weir_config::{Loaded, Purpose};
 use weir_monitoring::export::{self, ExportError, Format, Statement};
 use weir_monitoring::query::{Order, Query};
 
-use super::super::{Answer, Failure, audit, output, when};
-use super::filter::Filter;
+use super::super::{Answer, Failure, audit, output};
+use super::filter::{Filter, unknown_user};
 use super::{note, purpose, whole};
 use crate::users::file;
 
@@ -30,6 +30,9 @@ pub(crate) struct Export {
     /// rows go to standard output and the statement to standard error.
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// Write over an earlier export of the same path.
+    #[arg(long, requires = "output")]
+    force: bool,
     /// The statement as JSON instead of words.
     #[arg(long)]
     json: bool,
@@ -45,24 +48,27 @@ impl Export {
             let told = "Parquet is for a file: name it with --output".to_owned();
             return Err(Failure::Arguments(told));
         }
-        let query = self
-            .filter
-            .query(Order::Oldest, &when::zone(&loaded.policy)?)?;
+        if let Some(path) = &self.output {
+            self.check_target(path)?;
+        }
+        let query = self.filter.query(Order::Oldest, loaded)?;
         note(loaded, "records export", self.purpose, &query)?;
-        let records = loaded.settings.records_directory();
         let statement = match &self.output {
             Some(path) => {
-                let statement = self.to_file(&records, &query, path)?;
+                let statement = self.to_file(loaded, &query, path)?;
                 writeln!(out, "{}", self.told(&statement)?)?;
                 statement
             }
             None => {
-                let statement = self.write(&records, &query, out)?;
+                let statement = self.write(loaded, &query, out)?;
                 out.flush()?;
                 eprintln!("{}", self.told(&statement)?);
                 statement
             }
         };
+        for remark in &statement.remarks {
+            eprintln!("weir: {remark}");
+        }
         let about = json!({ "rows": statement.rows, "sha256": statement.sha256 });
         audit::note(&loaded.settings.state, "records export done", about)?;
         Ok(whole(&statement.unreadable))
@@ -70,21 +76,45 @@ impl Export {
 
     fn write(
         &self,
-        records: &Path,
+        loaded: &Loaded,
         query: &Query,
         out: &mut (dyn Write + Send),
     ) -> Result<Statement, Failure> {
+        let records = &loaded.settings.records_directory();
         let exported = export::run(records, query, self.format, self.purpose.as_str(), out);
-        exported.map_err(|error| match error {
+        let mut statement = exported.map_err(|error| match error {
             ExportError::Purpose(error) => Failure::Arguments(error.to_string()),
             ExportError::Search(error) => Failure::refused(error),
             ExportError::Output(error) => Failure::Output(error),
-        })
+        })?;
+        statement
+            .remarks
+            .extend(unknown_user(query, statement.rows, loaded)?);
+        Ok(statement)
+    }
+
+    /// What is there already may be the evidence of another case; and what is no file, such as a device, must not be
+    /// replaced by one.
+    fn check_target(&self, path: &Path) -> Result<(), Failure> {
+        for target in [path.to_owned(), beside(path, ".statement.json")] {
+            let refused = match fs::symlink_metadata(&target) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => error.to_string(),
+                Ok(metadata) if !metadata.is_file() => "it is there and no regular file".to_owned(),
+                Ok(_) if self.force => continue,
+                Ok(_) => "it is there already; --force writes over it".to_owned(),
+            };
+            let target = target.display();
+            return Err(Failure::Arguments(format!(
+                "{target}: {refused}; nothing was exported"
+            )));
+        }
+        Ok(())
     }
 
     /// Only a whole export gets the name that was asked for, and only its owner may read
     /// it.
-    fn to_file(&self, records: &Path, query: &Query, path: &Path) -> Result<Statement, Failure> {
+    fn to_file(&self, loaded: &Loaded, query: &Query, path: &Path) -> Result<Statement, Failure> {
         let unwritable = |error: io::Error| {
             Failure::Arguments(format!("{}: {error}; nothing was exported", path.display()))
         };
@@ -92,7 +122,7 @@ impl Export {
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(true).write(true).mode(0o600);
         let mut rows = options.open(&part).map_err(unwritable)?;
-        let written = self.write(records, query, &mut rows);
+        let written = self.write(loaded, query, &mut rows);
         let placed = written.and_then(|statement| {
             place(&rows, &part, path, &statement).map_err(unwritable)?;
             Ok(statement)

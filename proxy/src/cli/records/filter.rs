@@ -1,18 +1,20 @@
 //! Which records: the filters that search and export share.
 
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 
-use jiff::tz::TimeZone;
+use weir_config::Loaded;
 use weir_host::Host;
-use weir_monitoring::query::{Order, Query};
+use weir_monitoring::query::{self, Order, Query};
 use weir_monitoring::{EventId, Kind, Verdict};
 
 use super::super::{Failure, when};
+use crate::users::Users;
 
 /// Every filter that is given must hold; without any, all records match.
 #[derive(Debug, clap::Args)]
 pub(super) struct Filter {
-    /// Name of the person.
+    /// Name of the person; its case does not matter.
     #[arg(long)]
     user: Option<String>,
     /// Group of the person, device or network.
@@ -63,8 +65,9 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// The query, in `order`; moments without an offset are those of `zone`.
-    pub(super) fn query(&self, order: Order, zone: &TimeZone) -> Result<Query, Failure> {
+    /// The query, in `order`; moments without an offset are the school's.
+    pub(super) fn query(&self, order: Order, loaded: &Loaded) -> Result<Query, Failure> {
+        let zone = &when::zone(&loaded.policy)?;
         let from = self
             .from
             .as_deref()
@@ -81,7 +84,7 @@ impl Filter {
             return Err(Failure::Arguments("--from is not before --to".to_owned()));
         }
         Ok(Query {
-            user: self.user.clone(),
+            user: self.user.as_deref().map(|name| recorded(name, loaded)),
             group: self.group.clone(),
             device: self.device.clone(),
             network: self.network.clone(),
@@ -100,6 +103,52 @@ impl Filter {
             order,
         })
     }
+}
+
+/// A name as it stands in the users' file, so that whoever reads a statement finds the same person there.
+fn recorded(name: &str, loaded: &Loaded) -> String {
+    let name = name.trim();
+    // A faulty file is `weir check`'s to tell; the search itself ignores case.
+    let users = Users::load(&loaded.settings.users_file()).unwrap_or_default();
+    users
+        .get(name)
+        .map_or_else(|| name.to_owned(), |user| user.name.to_string())
+}
+
+/// What must be said of a query that found nothing because its person is not known at all: "did nothing" and "is not
+/// known" are different answers to an investigator.
+pub(super) fn unknown_user(
+    query: &Query,
+    rows: u64,
+    loaded: &Loaded,
+) -> Result<Option<String>, Failure> {
+    let Some(name) = query.user.as_deref().filter(|_| rows == 0) else {
+        return Ok(None);
+    };
+    let settings = &loaded.settings;
+    let same = |other: &str| other.to_lowercase() == name.to_lowercase();
+    let is_user = Users::load(&settings.users_file()).is_ok_and(|users| users.get(name).is_some());
+    let has_device = settings
+        .devices
+        .iter()
+        .any(|device| device.user.as_deref().is_some_and(same));
+    let mut in_records = false;
+    if !is_user && !has_device {
+        let ever = Query {
+            user: Some(name.to_owned()),
+            limit: Some(1),
+            ..Query::default()
+        };
+        let directory = settings.records_directory();
+        let searched = query::search(&directory, &ever, &mut |_| ControlFlow::Continue(()));
+        in_records = searched.map_err(Failure::refused)?.rows > 0;
+    }
+    Ok((!is_user && !has_device && !in_records).then(|| {
+        format!(
+            "no user of that name is known: {name:?} is neither among the users (`weir users list`) nor in any record \
+             that is kept"
+        )
+    }))
 }
 
 /// The form that hosts are recorded in.

@@ -11,7 +11,7 @@ use weir_monitoring::export::{Encoder, Format};
 use weir_monitoring::query::{self, Order};
 
 use super::super::{Answer, Failure, output, when};
-use super::filter::Filter;
+use super::filter::{Filter, unknown_user};
 use super::{note, purpose, whole};
 
 /// Arguments of `weir records search`.
@@ -42,7 +42,7 @@ impl Search {
         } else {
             Order::Oldest
         };
-        let query = self.filter.query(order, &zone)?;
+        let query = self.filter.query(order, loaded)?;
         note(loaded, "records search", self.purpose, &query)?;
         let mut failed = None;
         let directory = loaded.settings.records_directory();
@@ -73,6 +73,9 @@ impl Search {
         }
         if !self.json {
             writeln!(out, "{}.", output::counted(searched.rows, "row", "rows"))?;
+        }
+        if let Some(remark) = unknown_user(&query, searched.rows, loaded)? {
+            eprintln!("weir: {remark}");
         }
         Ok(whole(&searched.unreadable))
     }

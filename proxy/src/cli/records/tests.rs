@@ -94,6 +94,81 @@ fn a_search_finds_one_persons_rows_and_those_below_a_host() {
 }
 
 #[test]
+fn a_person_is_found_in_any_letter_case_as_at_sign_in() {
+    let (_directory, loaded) = recorded();
+    for user in ["ANNA", "Anna", "anna"] {
+        let line = [
+            "export",
+            "--purpose",
+            "facts",
+            "--user",
+            user,
+            "--format",
+            "jsonl",
+        ];
+        assert_eq!(said(&line, &loaded).lines().count(), 2, "{user}");
+        let line = ["search", "--purpose", "facts", "--user", user, "--json"];
+        assert_eq!(said(&line, &loaded).lines().count(), 2, "{user}");
+    }
+}
+
+#[test]
+fn an_empty_export_says_whether_the_person_is_known_at_all() {
+    let (directory, loaded) = recorded();
+    let remarks = |user: &str, from: &str| {
+        let path = directory.path().join(format!("{user}.csv"));
+        let file = path.to_str().unwrap();
+        let line = [
+            "export",
+            "--purpose",
+            "facts",
+            "--user",
+            user,
+            "--from",
+            from,
+            "--output",
+            file,
+        ];
+        let text = said(&line, &loaded);
+        assert!(text.starts_with("Exported 0 rows"), "{text}");
+        let statement = fs::read_to_string(format!("{file}.statement.json")).unwrap();
+        let statement: serde_json::Value = serde_json::from_str(&statement).unwrap();
+        statement["remarks"].to_string()
+    };
+    let unknown = remarks("ana", "2026-01-01");
+    assert!(
+        unknown.contains("no user of that name is known"),
+        "{unknown}"
+    );
+    assert_eq!(remarks("Anna", "2030-01-01"), "null");
+}
+
+#[test]
+fn an_export_writes_over_nothing_by_itself_and_never_over_what_is_no_file() {
+    let (directory, loaded) = recorded();
+    let export = |path: &std::path::Path, force: bool| {
+        let mut line = vec!["export", "--purpose", "facts", "--output"];
+        line.push(path.to_str().unwrap());
+        line.extend(force.then_some("--force"));
+        records(&line).unwrap().run(&loaded, &mut Vec::new())
+    };
+    let path = directory.path().join("evidence.csv");
+    fs::write(&path, "of another case").unwrap();
+    assert!(matches!(export(&path, false), Err(Failure::Arguments(_))));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "of another case");
+    export(&path, true).unwrap();
+    assert!(fs::read_to_string(&path).unwrap().contains("a.example"));
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for force in [false, true] {
+        assert!(matches!(export(&link, force), Err(Failure::Arguments(_))));
+        let refused = export(directory.path(), force);
+        assert!(matches!(refused, Err(Failure::Arguments(_))));
+    }
+    assert!(link.is_symlink());
+}
+
+#[test]
 fn a_range_includes_its_last_day_and_must_not_be_empty() {
     let (_directory, loaded) = recorded();
     let search = |from: &str, to: &str| {
