@@ -33,5 +33,5 @@ pub use build::{BuildError, Built, build};
 pub use category::{CategoryId, CategorySet, Names};
 pub use entry::MatchKind;
 pub use index::{Counts, Index, Match};
-pub use report::{Fault, FileReport, Phase, Progress, Report};
+pub use report::{Fault, Faults, FileReport, Phase, Progress, Report};
 pub use source::{Root, Source, embedded};

@@ -4,6 +4,7 @@
 //! marks that only it has, and nearly all lines fit it. Guessing wrong would turn a list of harmless names into a block of
 //! them or read nothing, so that what remains unclear is left to who imports.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use thiserror::Error;
@@ -145,7 +146,7 @@ impl Marks {
         }
         let name = first.strip_prefix("*.").unwrap_or(first);
         if let Ok(normal) = entry::normal(MatchKind::Domain, name) {
-            if normal.contains(['/', ':']) {
+            if normal.contains('/') || normal.parse::<IpAddr>().is_ok() {
                 self.addresses += 1;
             } else {
                 self.names += 1;

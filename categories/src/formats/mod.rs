@@ -29,7 +29,9 @@ mod urls;
 pub(crate) mod v2fly;
 
 use std::fmt;
+use std::io::{self, BufRead};
 use std::net::IpAddr;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,7 @@ pub use self::detect::{Detected, ENOUGH, Unknown, detect};
 pub(crate) use self::sink::Sink;
 pub use self::tally::{Skip, Tally};
 use crate::entry::{self, Domain, EntryError, MatchKind};
+use crate::report::Faults;
 
 /// A format of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -204,6 +207,29 @@ impl Reader {
             Reader::Maltrail => urls::maltrail(text, sink),
         }
     }
+}
+
+/// What the lines of a list come to, without importing it; of a squidGuard tree, its `domains`. Reads `content` to its end in
+/// bounded memory but for the distinct entries.
+///
+/// # Errors
+/// When it cannot be read, or has a NUL byte ([`io::ErrorKind::InvalidData`]).
+pub fn count(format: Format, content: impl BufRead) -> io::Result<(Tally, Faults)> {
+    let mut faults = Faults::default();
+    let mut sink = Sink::default();
+    let mut told = lines::Told {
+        list: "",
+        file: Path::new(""),
+        faults: &mut faults,
+        tick: &mut || {},
+    };
+    let read = lines::read(content, &mut format.reader(), &mut sink, &mut told);
+    let mut tally = read.map_err(|error| match error {
+        lines::LinesError::Io(error) => error,
+        nul @ lines::LinesError::Nul => io::Error::new(io::ErrorKind::InvalidData, nul),
+    })?;
+    sink.finish(&mut tally, &mut |_, _, _| Ok(()))?;
+    Ok((tally, faults))
 }
 
 /// Weir's own form, which is squidGuard's: [`crate::entry`] reads it.

@@ -32,7 +32,10 @@ pub(super) fn over_address(expression: &str) -> Result<String, &'static str> {
             '(' if rest.peek() == Some(&'?') => return Err("groups with \"(?\""),
             '[' => class(&mut rest, &mut out)?,
             '\\' => match rest.next() {
-                Some(c @ ('d' | 'w' | '.' | '-')) => out.extend(['\\', c]),
+                // No name has a blank in it.
+                Some('S') => out.push_str("[^/]"),
+                Some('D') => out.push_str("[^/0-9]"),
+                Some(c @ ('d' | 'w')) => out.extend(['\\', c]),
                 Some(c) if c.is_ascii_punctuation() && c != '/' => out.extend(['\\', c]),
                 _ => return Err("a class of characters that a slash may be in"),
             },

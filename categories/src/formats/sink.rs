@@ -1,7 +1,7 @@
 //! Decides how the entries of one file are gathered while it is read, and what is a duplicate, redundant or excepted among
 //! them when it has been.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 
 use foldhash::{HashSet, HashSetExt};
@@ -17,6 +17,9 @@ struct Gathered {
     text: Vec<u8>,
     lines: Vec<u32>,
 }
+
+/// Takes what there is of a kind: how many entries were given, and the distinct ones with their newlines, sorted.
+pub(crate) type Write<'a> = dyn FnMut(MatchKind, u64, &[&[u8]]) -> io::Result<()> + 'a;
 
 /// Entries in normal form, as the readers give them.
 #[derive(Debug, Default)]
@@ -46,9 +49,10 @@ impl Sink {
 
     /// The line has ended: how many entries it gave.
     pub(super) fn end(&mut self) -> u64 {
-        self.giving += u64::from(self.given > 0);
-        self.several |= self.given > 1;
-        self.given
+        let given = std::mem::take(&mut self.given);
+        self.giving += u64::from(given > 0);
+        self.several |= given > 1;
+        given
     }
 
     /// Takes back what the line gave.
@@ -99,7 +103,6 @@ impl Sink {
         if line != self.line {
             _ = self.end();
             self.line = line;
-            self.given = 0;
         }
         self.normal(kind, normal);
     }
@@ -142,13 +145,8 @@ impl Sink {
         self.given += 1;
     }
 
-    /// Sorts what was gathered, counts it into `tally`, and gives `write` what there is of each kind: how many entries, and
-    /// then without repetition, each with its newline, sorted.
-    pub(crate) fn finish(
-        mut self,
-        tally: &mut Tally,
-        write: &mut dyn FnMut(MatchKind, u64, &[&[u8]]) -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// Sorts what was gathered, counts it into `tally`, and gives `write` what there is of each kind.
+    pub(crate) fn finish(mut self, tally: &mut Tally, write: &mut Write<'_>) -> io::Result<()> {
         _ = self.end();
         let sorted: Vec<Sorted<'_>> = MatchKind::ALL
             .into_iter()
