@@ -9,7 +9,7 @@
 //!   entry for records and pages.
 //! - [`import`] turns an archive of lists into a source; [`edit`] changes the plain text.
 //!
-//! What a line means is in [`entry`], what an expression may be in [`expressions`], what is refused as half-written in
+//! What a line means is in [`entry`], what one of another format does in [`formats`], what an expression may be in [`expressions`], what is refused as half-written in
 //! [`source`].
 
 mod addresses;
@@ -18,6 +18,7 @@ pub mod category;
 pub mod edit;
 pub mod entry;
 pub mod expressions;
+pub mod formats;
 mod hash;
 pub mod import;
 mod index;
@@ -32,5 +33,5 @@ pub use build::{BuildError, Built, build};
 pub use category::{CategoryId, CategorySet, Names};
 pub use entry::MatchKind;
 pub use index::{Counts, Index, Match};
-pub use report::{Fault, FileReport, Phase, Progress, Report};
+pub use report::{Fault, Faults, FileReport, Phase, Progress, Report};
 pub use source::{Root, Source, embedded};

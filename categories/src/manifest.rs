@@ -1,7 +1,8 @@
 //! Decides whether the files of an imported source are the ones that the import wrote, whole.
 //!
-//! An import leaves `manifest.json` beside the categories: for every file its lines, bytes and SHA-256. A source with a
-//! manifest is used only when all of it fits; lists that people edit have none.
+//! An import leaves `manifest.json` beside the categories: for every file its lines, bytes and SHA-256, and for every file
+//! that was read what became of its lines. A source with a manifest is used only when all of it fits; lists that people edit
+//! have none.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,12 +12,18 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::formats::{Format, Tally};
+
 /// The manifest's file name within a source.
 pub const FILE_NAME: &str = "manifest.json";
-/// The only form of manifest so far.
-const FORMAT: u32 = 1;
-/// Most bytes of a manifest: far more than 256 categories need.
-const SIZE_MAX: u64 = 1 << 20;
+/// The form that is written. Form 1 had no `list_format` and no `origins`, and is read as well.
+const FORMAT: u32 = 2;
+/// Most bytes of a manifest: twice what 256 categories and [`ORIGINS_MAX`] files need.
+const SIZE_MAX: u64 = 16 << 20;
+/// Most files of which the manifest says what became of their lines; the others are counted together.
+const ORIGINS_MAX: usize = 8192;
+/// Most characters of a file's name that are kept.
+const FILE_MAX: usize = 200;
 
 /// What an import wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +37,30 @@ pub struct Manifest {
     pub origin: String,
     /// When, in seconds since 1970-01-01 UTC.
     pub imported: u64,
+    /// What was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_format: Option<Format>,
     /// Every file by its path within the source, such as `adult/domains`.
     pub files: BTreeMap<String, Written>,
+    /// Every file that was read, in the order of reading.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
+}
+
+/// A file that was read, and what became of its lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Its path within what was imported.
+    pub file: String,
+    /// Its format.
+    pub format: Format,
+    /// The category that it is there.
+    pub category: String,
+    /// The school's categories that its entries went to; none when the map leaves it out.
+    pub into: Vec<String>,
+    /// Its lines.
+    pub tally: Tally,
 }
 
 /// What a file must be.
@@ -81,8 +110,41 @@ impl Manifest {
             source: source.to_owned(),
             origin: origin.to_owned(),
             imported,
+            list_format: None,
             files: BTreeMap::new(),
+            origins: Vec::new(),
         }
+    }
+
+    /// Says what became of the lines of the files that were read, within bounds.
+    pub(crate) fn set_origins(&mut self, mut origins: Vec<Origin>) {
+        for origin in &mut origins {
+            if let Some((at, _)) = origin.file.char_indices().nth(FILE_MAX) {
+                origin.file.truncate(at);
+            }
+        }
+        let rest = origins.split_off(origins.len().min(ORIGINS_MAX));
+        if let Some(first) = rest.first() {
+            let mut tally = Tally::default();
+            rest.iter().for_each(|origin| tally.add(&origin.tally));
+            origins.push(Origin {
+                file: format!("({} more files)", rest.len()),
+                format: first.format,
+                category: String::new(),
+                into: Vec::new(),
+                tally,
+            });
+        }
+        self.origins = origins;
+    }
+
+    /// What became of the lines of all files that were read; nothing when the import was made by a version that did not say.
+    pub fn tally(&self) -> Option<Tally> {
+        let mut all = Tally::default();
+        self.origins
+            .iter()
+            .for_each(|origin| all.add(&origin.tally));
+        (!self.origins.is_empty()).then_some(all)
     }
 
     /// Reads the manifest of the source in `directory`; `None` when it has none.
@@ -97,12 +159,12 @@ impl Manifest {
             Err(error) => return Err(error.into()),
         };
         if size > SIZE_MAX {
-            return Err(ManifestError::Form("larger than a mebibyte".to_owned()));
+            return Err(ManifestError::Form("larger than 16 MiB".to_owned()));
         }
         let text = std::fs::read(&path)?;
         let manifest: Manifest = serde_json::from_slice(&text)
             .map_err(|error| ManifestError::Form(error.to_string()))?;
-        if manifest.format != FORMAT {
+        if !(1..=FORMAT).contains(&manifest.format) {
             let message = format!("form {} is not known", manifest.format);
             return Err(ManifestError::Form(message));
         }

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use weir_categories::MatchKind;
+use weir_categories::formats::Format;
 use weir_host::{Host, Target, normal_path, parents, parse_authority};
 
 /// A host has one normal form, whatever the spelling, and every reader of it agrees.
@@ -80,7 +81,7 @@ pub fn list_line(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    for kind in [MatchKind::Domain, MatchKind::Url, MatchKind::Expression] {
+    for kind in MatchKind::ALL {
         if let Ok(normal) = weir_categories::entry::normal(kind, text) {
             let again = weir_categories::entry::normal(kind, &normal);
             assert_eq!(
@@ -90,6 +91,26 @@ pub fn list_line(data: &[u8]) {
             );
         }
     }
+}
+
+/// A list of any format (the first byte says which) is read line by line, each counted once; telling its format never fails
+/// but with a reason.
+pub fn list_format(data: &[u8]) {
+    let Some((selector, list)) = data.split_first() else {
+        return;
+    };
+    let format = Format::ALL[usize::from(*selector) % Format::ALL.len()];
+    if let Err(reason) = weir_categories::formats::detect(list, "list.txt") {
+        assert!(!reason.to_string().is_empty());
+    }
+    let counted = weir_categories::formats::count(format, list);
+    assert_eq!(counted.is_err(), list.contains(&0), "{format}");
+    let Ok((tally, faults)) = counted else { return };
+    assert!(tally.adds_up(), "{format}: {tally:?}");
+    let lines = list.split_inclusive(|byte| *byte == b'\n').count();
+    assert_eq!(tally.lines, lines as u64, "{format}");
+    assert_eq!(faults.count(), tally.faulty + tally.partly, "{format}");
+    assert!(tally.distinct >= tally.entries, "{format}: {tally:?}");
 }
 
 /// Settings and a policy, parted by a NUL, are read or every fault says what is wrong.

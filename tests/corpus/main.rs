@@ -44,3 +44,8 @@ fn every_list_line_of_the_corpus_is_stored_in_normal_form() {
 fn every_configuration_of_the_corpus_is_read_or_every_fault_is_named() {
     replay("configuration", targets::configuration);
 }
+
+#[test]
+fn every_list_of_the_corpus_is_counted_line_by_line() {
+    replay("list_format", targets::list_format);
+}

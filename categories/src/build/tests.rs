@@ -398,7 +398,7 @@ fn an_imported_source_is_used_only_as_its_import_wrote_it() {
     for bad in [
         &b"{"[..],
         b"{}",
-        b"{\"format\":2,\"source\":\"\",\"origin\":\"\",\"imported\":0,\"files\":{}}",
+        b"{\"format\":3,\"source\":\"\",\"origin\":\"\",\"imported\":0,\"files\":{}}",
     ] {
         let error = refused(&[("ut1", FILE_NAME, bad), good[1]]);
         assert!(error.starts_with("list ut1: manifest.json: "), "{error}");

@@ -1,5 +1,5 @@
-//! Decides which of the school's categories an imported category becomes. The map is data: a default for UT1 that a file can
-//! override line by line.
+//! Decides which of the school's categories an imported category becomes. The map is data: a default for UT1 and one for
+//! v2fly's lists, which a file can override line by line.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,13 +9,20 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::category::{NameError, check_name};
+use crate::formats::Format;
 
 const UT1: &str = include_str!("ut1.toml");
+const V2FLY: &str = include_str!("v2fly.toml");
+/// Stands for every category that the map does not name.
+const OTHERS: &str = "*";
 
-/// Names of imported categories with the school's for them. A category that is not in it keeps its name.
+/// Names of imported categories with the school's for them. A category that is not in it becomes what `*` does, and without
+/// a `*` keeps its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CategoryMap {
     targets: BTreeMap<String, Vec<String>>,
+    /// For v2fly's lists, whose 1,500 files are no categories of a school.
+    v2fly: BTreeMap<String, Vec<String>>,
 }
 
 /// Why a map cannot be used.
@@ -56,10 +63,17 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// The default: the map for UT1.
+/// The default: the maps that are built in.
 impl Default for CategoryMap {
     fn default() -> CategoryMap {
-        CategoryMap::parse(UT1, Path::new("ut1.toml")).unwrap_or(CategoryMap::none())
+        let built_in = |text, file| CategoryMap::parse(text, Path::new(file));
+        match (built_in(UT1, "ut1.toml"), built_in(V2FLY, "v2fly.toml")) {
+            (Ok(ut1), Ok(v2fly)) => CategoryMap {
+                targets: ut1.targets,
+                v2fly: v2fly.targets,
+            },
+            _ => CategoryMap::none(),
+        }
     }
 }
 
@@ -68,6 +82,7 @@ impl CategoryMap {
     pub fn none() -> CategoryMap {
         CategoryMap {
             targets: BTreeMap::new(),
+            v2fly: BTreeMap::new(),
         }
     }
 
@@ -81,8 +96,9 @@ impl CategoryMap {
             cause,
         })?;
         let mut map = CategoryMap::default();
-        map.targets
-            .append(&mut CategoryMap::parse(&text, file)?.targets);
+        let mut lines = CategoryMap::parse(&text, file)?;
+        map.targets.append(&mut lines.targets);
+        map.v2fly.append(&mut lines.v2fly);
         Ok(map)
     }
 
@@ -111,7 +127,10 @@ impl CategoryMap {
             names.dedup();
             targets.insert(key, names);
         }
-        Ok(CategoryMap { targets })
+        Ok(CategoryMap {
+            v2fly: targets.clone(),
+            targets,
+        })
     }
 
     /// What an imported category becomes: its own name when the map has none, nothing when it is left out.
@@ -119,10 +138,26 @@ impl CategoryMap {
     /// # Errors
     /// [`NameError`] when it would keep a name that cannot be a category's.
     pub fn targets(&self, category: &str) -> Result<Vec<String>, NameError> {
-        match self.targets.get(category) {
-            Some(targets) => Ok(targets.clone()),
-            None => check_name(category).map(|()| vec![category.to_owned()]),
-        }
+        look_up(&self.targets, category)
+    }
+
+    /// [`CategoryMap::targets`] for a category of a list of that format.
+    ///
+    /// # Errors
+    /// As [`CategoryMap::targets`].
+    pub fn targets_of(&self, format: Format, category: &str) -> Result<Vec<String>, NameError> {
+        let map = match format {
+            Format::V2fly => &self.v2fly,
+            _ => &self.targets,
+        };
+        look_up(map, category)
+    }
+}
+
+fn look_up(map: &BTreeMap<String, Vec<String>>, category: &str) -> Result<Vec<String>, NameError> {
+    match map.get(category).or_else(|| map.get(OTHERS)) {
+        Some(targets) => Ok(targets.clone()),
+        None => check_name(category).map(|()| vec![category.to_owned()]),
     }
 }
 

@@ -1,16 +1,19 @@
-//! Decides what an import is: an archive or a directory of lists in the squidGuard layout becomes a source of Weir,
-//! whole or not at all.
+//! Decides what an import is: an archive, a directory or a file of lists becomes a source of Weir, whole or not at all.
 //!
 //! An import reads line by line, keeps entries in normal form, sorted and without repetition, under the school's categories
 //! ([`CategoryMap`]), and reports the lines that it could not use. It writes beside and renames: a failed, cut-off or
 //! hostile archive leaves the old lists in force, and so does a second import at the same time.
 //!
-//! What an archive may hold: `[top/]<category>/{domains,urls,expressions}`. Other files are ignored, among them UT1's
+//! What an archive may hold in the squidGuard layout: `[top/]<category>/{domains,urls,expressions}`. Other files are ignored, among them UT1's
 //! `usage` and `very_restrictive_expression`. A link to a directory is another name for a category (UT1: `porn` is
 //! `adult`) and brings nothing of its own; a link to a list file brings that list. Anything that leads out of the archive
 //! refuses the import, and so do more entries or bytes than [`Limits`] allow.
+//!
+//! A file alone is a list of one category, which the caller names. An archive or directory that is not in the squidGuard
+//! layout has a category a file, named after it; v2fly's is known by its files, of others [`Options`] must name the format.
 
 mod archive;
+mod flat;
 mod forget;
 mod map;
 mod meter;
@@ -19,20 +22,23 @@ mod stage;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use thiserror::Error;
 
+use self::archive::Opened;
+use self::flat::{Flat, Look};
 pub use self::forget::{ForgetError, forget};
 pub use self::map::{CategoryMap, MapError};
 use self::meter::Meter;
 use self::stage::Stage;
 use crate::category::{CATEGORIES_MAX, NameError, check_name};
 use crate::entry::MatchKind;
+use crate::formats::{Detected, ENOUGH, Format, Unknown, detect};
 use crate::lock::{Lock, LockError};
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::{Manifest, ManifestError, Origin};
 use crate::report::{Faults, Progress};
 
 /// So many entries may go at once from any import, however small.
@@ -55,6 +61,20 @@ impl Default for Limits {
             bytes: 2 << 30,
         }
     }
+}
+
+/// What the caller knows about what is imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// How much it may hold.
+    pub limits: Limits,
+    /// The school's category for a list that is one file, or for every file of a directory or archive. The map has no say
+    /// then.
+    pub category: Option<String>,
+    /// The format, when it is not to be told by the first lines.
+    pub format: Option<Format>,
+    /// Go on, also when most of the earlier import of that name goes.
+    pub may_shrink: bool,
 }
 
 /// Why nothing was imported. The lists in force stay in force.
@@ -103,6 +123,23 @@ pub enum ImportError {
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
+    /// A directory or archive of another format without a usable entry, or of none that the map wants.
+    #[error("no entry in any {0} list that the map does not leave out")]
+    EmptyOf(Format),
+    /// What is no archive has no format that can be told.
+    #[error("no archive, and as a list: {0}")]
+    Unknown(#[from] Unknown),
+    /// A file alone has no category of its own.
+    #[error("it is one list (format {0}): name its category with --category")]
+    NoCategory(Format),
+    /// The category that was named cannot be one.
+    #[error("the category: {0}")]
+    Category(NameError),
+    /// Directories of squidGuard's and v2fly's layout have their own categories.
+    #[error(
+        "{0} lists in a directory or archive have categories of their own: map them with --map"
+    )]
+    OwnCategories(Format),
 }
 
 /// A category of the school's after an import.
@@ -114,6 +151,8 @@ pub struct Imported {
     pub urls: u64,
     /// Expressions.
     pub expressions: u64,
+    /// Entries of `exceptions`: where the category does not hold.
+    pub exceptions: u64,
     /// The imported categories that make it.
     pub from: BTreeSet<String>,
 }
@@ -121,7 +160,7 @@ pub struct Imported {
 impl Imported {
     /// Entries of every kind.
     pub fn entries(&self) -> u64 {
-        self.domains + self.urls + self.expressions
+        self.domains + self.urls + self.expressions + self.exceptions
     }
 }
 
@@ -142,6 +181,7 @@ impl Brought {
             MatchKind::Domain => imported.domains += lines,
             MatchKind::Url => imported.urls += lines,
             MatchKind::Expression => imported.expressions += lines,
+            MatchKind::Exception => imported.exceptions += lines,
         }
     }
 }
@@ -165,6 +205,12 @@ pub struct ImportReport {
     pub duplicates: u64,
     /// Lines that could not be used.
     pub faults: Faults,
+    /// What was read.
+    pub format: Format,
+    /// By which lines the format was told; nothing when it was named, or is a matter of the layout.
+    pub detected: Option<Detected>,
+    /// What became of the lines of every file that was read.
+    pub origins: Vec<Origin>,
 }
 
 /// Imports an archive (`.tar`, `.tar.gz`, `.tar.zst`) or a directory as source `name` into `lists`, within the default
@@ -189,29 +235,6 @@ pub fn run(
     )
 }
 
-/// [`run`], also when most of the earlier import of that name goes.
-///
-/// # Errors
-/// As [`run`], but for [`ImportError::Shrunk`].
-pub fn run_forced(
-    archive_or_directory: &Path,
-    name: &str,
-    lists: &Path,
-    map: &CategoryMap,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<ImportReport, ImportError> {
-    let limits = Limits::default();
-    import(
-        &limits,
-        true,
-        archive_or_directory,
-        name,
-        lists,
-        map,
-        progress,
-    )
-}
-
 /// [`run`] within other limits.
 ///
 /// # Errors
@@ -224,45 +247,55 @@ pub fn run_within(
     map: &CategoryMap,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportReport, ImportError> {
-    import(
-        limits,
-        false,
-        archive_or_directory,
-        name,
-        lists,
-        map,
-        progress,
-    )
+    let options = Options {
+        limits: *limits,
+        ..Options::default()
+    };
+    run_with(&options, archive_or_directory, name, lists, map, progress)
 }
 
-fn import(
-    limits: &Limits,
-    may_shrink: bool,
-    archive_or_directory: &Path,
+/// [`run`] for any format: an archive or directory, or one list as a file, plain or compressed.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    options: &Options,
+    path: &Path,
     name: &str,
     lists: &Path,
     map: &CategoryMap,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportReport, ImportError> {
     check_name(name)?;
+    if let Some(category) = &options.category {
+        check_name(category).map_err(ImportError::Category)?;
+    }
     let _lock = Lock::take(lists)?;
     let mut stage = Stage::new(lists, name)?;
-    read(archive_or_directory, limits, &mut stage, progress).map_err(archive::tell_bombs)?;
+    let (format, detected) =
+        read(path, options, &mut stage, progress).map_err(archive::tell_bombs)?;
     stage.resolve_links();
-    let origin = archive_or_directory.file_name().unwrap_or_default();
-    let manifest = Manifest::new(name, &origin.to_string_lossy(), now());
-    let mut brought = stage.merge(map, manifest, progress)?;
+    let origin = path.file_name().unwrap_or_default();
+    let mut manifest = Manifest::new(name, &origin.to_string_lossy(), now());
+    manifest.list_format = Some(format);
+    let targets = |category: &str| match options.category {
+        Some(_) => Ok(vec![category.to_owned()]),
+        None => map.targets_of(format, category),
+    };
+    let mut brought = stage.merge(&targets, &mut manifest, progress)?;
     brought
         .categories
         .retain(|_, imported| imported.entries() > 0);
     match brought.categories.len() {
-        0 => return Err(ImportError::Empty),
+        0 if format == Format::SquidGuard => return Err(ImportError::Empty),
+        0 => return Err(ImportError::EmptyOf(format)),
         count if count > CATEGORIES_MAX - 2 => return Err(ImportError::TooManyCategories(count)),
         _ => {}
     }
-    if !may_shrink {
+    if !options.may_shrink {
         check_size(&lists.join(name), &brought)?;
     }
+    stage.seal(&manifest)?;
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);
     Ok(ImportReport {
@@ -274,6 +307,9 @@ fn import(
         aliases,
         duplicates: brought.duplicates,
         faults,
+        format,
+        detected,
+        origins: manifest.origins,
     })
 }
 
@@ -290,24 +326,152 @@ fn check_size(earlier: &Path, brought: &Brought) -> Result<(), ImportError> {
     }
     Ok(())
 }
+/// What was read, and by which lines it was told.
+type Told = (Format, Option<Detected>);
 
 fn read(
     path: &Path,
-    limits: &Limits,
+    options: &Options,
     stage: &mut Stage,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(), ImportError> {
+) -> Result<Told, ImportError> {
     if path.is_dir() {
-        let (found, bytes) = tree::look(path, limits)?;
-        let mut meter = Meter::new(bytes, progress);
-        tree::read(found, limits, stage, &mut meter)?;
-        meter.finish();
-    } else {
-        let mut meter = Meter::new(std::fs::metadata(path)?.len(), progress);
-        archive::read(path, limits, stage, &mut meter)?;
-        meter.finish();
+        return read_directory(path, options, stage, progress);
     }
-    Ok(())
+    let mut meter = Meter::new(std::fs::metadata(path)?.len(), progress);
+    let opened = Opened::new(path, &meter)?;
+    let told = if opened.is_tar() {
+        (
+            read_archive(path, opened, options, stage, &mut meter)?,
+            None,
+        )
+    } else {
+        read_single(path, opened, options, stage, &mut meter)?
+    };
+    meter.finish();
+    Ok(told)
+}
+
+fn read_single(
+    path: &Path,
+    opened: Opened,
+    options: &Options,
+    stage: &mut Stage,
+    meter: &mut Meter<'_>,
+) -> Result<Told, ImportError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (format, detected) = match options.format {
+        // Of squidGuard's files one alone is its `domains`.
+        Some(Format::SquidGuard) => (Format::Domains, None),
+        Some(format) => (format, None),
+        None => {
+            let detected = detect(&opened.head, &name)?;
+            (detected.format, Some(detected))
+        }
+    };
+    let category = options.category.as_deref();
+    let category = category.ok_or(ImportError::NoCategory(format))?;
+    flat::single(
+        opened,
+        path,
+        (format, category),
+        &options.limits,
+        stage,
+        meter,
+    )?;
+    Ok((format, detected))
+}
+
+/// How the files of a directory or archive are read, when the caller says so.
+fn flat(options: &Options) -> Result<Option<Flat<'_>>, ImportError> {
+    let category = options.category.as_deref();
+    match options.format {
+        None | Some(Format::SquidGuard) if category.is_none() => Ok(None),
+        Some(Format::V2fly) if category.is_some() => Err(ImportError::OwnCategories(Format::V2fly)),
+        None | Some(Format::SquidGuard) => Err(ImportError::OwnCategories(Format::SquidGuard)),
+        Some(format) => Ok(Some(Flat { format, category })),
+    }
+}
+
+/// The layout that is known without being named.
+const V2FLY: Flat<'static> = Flat {
+    format: Format::V2fly,
+    category: None,
+};
+
+fn read_archive(
+    path: &Path,
+    opened: Opened,
+    options: &Options,
+    stage: &mut Stage,
+    meter: &mut Meter<'_>,
+) -> Result<Format, ImportError> {
+    let limits = &options.limits;
+    if let Some(flat) = flat(options)? {
+        flat.archive(opened, limits, stage, meter)?;
+        return Ok(flat.format);
+    }
+    archive::read(opened, limits, stage, meter)?;
+    if stage.is_empty() && options.format.is_none() {
+        let mut look = Look::default();
+        let mut more = true;
+        archive::members(Opened::new(path, meter)?, limits, &mut |entry| {
+            let parts = place::parts(&entry.path()?).unwrap_or_default();
+            if more {
+                let mut first = Vec::new();
+                entry.take(ENOUGH as u64).read_to_end(&mut first)?;
+                more = look.at(&parts, &first);
+            }
+            Ok(())
+        })?;
+        if look.is_v2fly() {
+            V2FLY.archive(Opened::new(path, meter)?, limits, stage, meter)?;
+            return Ok(Format::V2fly);
+        }
+    }
+    Ok(Format::SquidGuard)
+}
+
+fn read_directory(
+    path: &Path,
+    options: &Options,
+    stage: &mut Stage,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Told, ImportError> {
+    let limits = &options.limits;
+    let mut flat = flat(options)?;
+    if flat.is_none() {
+        let (found, bytes) = tree::look(path, limits, &tree::is_squid_guard)?;
+        let lists = found.iter().any(|found| found.file().is_some());
+        if lists || options.format.is_some() || !is_v2fly(path, limits)? {
+            let mut meter = Meter::new(bytes, progress);
+            tree::read(found, limits, stage, &mut meter)?;
+            meter.finish();
+            return Ok((Format::SquidGuard, None));
+        }
+        flat = Some(V2FLY);
+    }
+    let flat = flat.unwrap_or(V2FLY);
+    let wanted = |parts: &[String]| flat.category(parts).is_some();
+    let (found, bytes) = tree::look(path, limits, &wanted)?;
+    let mut meter = Meter::new(bytes, progress);
+    flat.tree(found, limits, stage, &mut meter)?;
+    meter.finish();
+    Ok((flat.format, None))
+}
+
+fn is_v2fly(path: &Path, limits: &Limits) -> Result<bool, ImportError> {
+    let (found, _) = tree::look(path, limits, &|parts| V2FLY.category(parts).is_some())?;
+    let mut look = Look::default();
+    for (parts, path) in found.iter().filter_map(tree::Found::file) {
+        let mut first = Vec::new();
+        let file = std::fs::File::open(path)?;
+        file.take(ENOUGH as u64).read_to_end(&mut first)?;
+        if !look.at(parts, &first) {
+            break;
+        }
+    }
+    Ok(look.is_v2fly())
 }
 
 fn now() -> u64 {

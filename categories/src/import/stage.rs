@@ -3,21 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::map::CategoryMap;
 use super::meter::Meter;
 use super::{Brought, ImportError, Imported};
-use crate::entry::{self, EntryError, MatchKind};
+use crate::category::NameError;
+use crate::entry::MatchKind;
+use crate::formats::lines::{self, LineReader, LinesError, Told};
+use crate::formats::{Format, Reader, Sink, Tally, v2fly};
 use crate::lock::sync_directory;
-use crate::manifest::{self, Manifest, Written};
-use crate::report::{Fault, Faults, Phase, Progress, shown};
+use crate::manifest::{self, Manifest, Origin, Written};
+use crate::report::{Fault, Faults, Phase, Progress};
 
-/// Most bytes of a line. Longer ones are faults.
-const LINE_MAX: u64 = 64 << 10;
+/// Bytes that are read or written at once.
+const BUFFER: usize = 64 << 10;
 /// Where lists lie as they were read, under their own categories.
 const RAW: &str = ".raw";
 
@@ -36,6 +38,32 @@ pub(super) struct Stage {
     /// Links to list files, resolved when everything is read.
     pub(super) links: Vec<(RawList, RawList)>,
     pub(super) faults: Faults,
+    /// Every file that was read.
+    origins: Vec<Origin>,
+    v2fly: v2fly::Files,
+}
+
+/// A list that is to be read.
+#[derive(Debug)]
+pub(super) struct List<'a> {
+    pub(super) category: String,
+    pub(super) format: Format,
+    /// Which file it is of squidGuard's three.
+    pub(super) kind: Option<MatchKind>,
+    /// Its path for people.
+    pub(super) shown_as: &'a Path,
+}
+
+impl List<'_> {
+    /// A list in the squidGuard layout.
+    pub(super) fn of_squid_guard(category: String, kind: MatchKind, shown_as: &Path) -> List<'_> {
+        List {
+            category,
+            format: Format::SquidGuard,
+            kind: Some(kind),
+            shown_as,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +83,8 @@ impl Stage {
             aliases: BTreeMap::new(),
             links: Vec::new(),
             faults: Faults::default(),
+            origins: Vec::new(),
+            v2fly: v2fly::Files::default(),
         };
         remove_if_there(&stage.directory)?;
         stage.recover()?;
@@ -75,35 +105,117 @@ impl Stage {
         remove_if_there(&old)
     }
 
-    /// Reads a list: entries in normal form into a file of its own, the rest into the faults. `shown_as` is its path for
-    /// people.
+    /// Reads a list: entries in normal form into a file of its own, the rest into the faults.
     pub(super) fn list(
         &mut self,
-        category: String,
-        kind: MatchKind,
+        list: List<'_>,
+        content: impl Read,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), ImportError> {
+        let mut reader = match list.kind {
+            Some(kind) => Reader::of_kind(kind),
+            None => list.format.reader(),
+        };
+        let mut sink = Sink::default();
+        let mut told = Told {
+            list: &self.source,
+            file: list.shown_as,
+            faults: &mut self.faults,
+            tick: &mut || meter.tick(),
+        };
+        let content = BufReader::with_capacity(BUFFER, content);
+        let tally = lines::read(content, &mut reader, &mut sink, &mut told)
+            .map_err(|error| unreadable(error, list.shown_as))?;
+        self.keep(&list, sink, tally)
+    }
+
+    /// Reads a file of a v2fly directory, to be followed when all are read.
+    pub(super) fn v2fly(
+        &mut self,
+        name: &str,
         shown_as: &Path,
         content: impl Read,
         meter: &mut Meter<'_>,
     ) -> Result<(), ImportError> {
+        let mut told = Told {
+            list: &self.source,
+            file: shown_as,
+            faults: &mut self.faults,
+            tick: &mut || meter.tick(),
+        };
+        let content = BufReader::with_capacity(BUFFER, content);
+        self.v2fly
+            .read(name, &mut LineReader::new(content), &mut told)
+            .map_err(|error| unreadable(error, shown_as))
+    }
+
+    /// Follows the includes of the files of a v2fly directory, and keeps what each comes to.
+    pub(super) fn follow_includes(&mut self) -> Result<(), ImportError> {
+        let mut files = std::mem::take(&mut self.v2fly);
+        files.follow();
+        for (name, shown_as) in files.names() {
+            let shown_as = &*shown_as;
+            let mut told = Told {
+                list: &self.source,
+                file: shown_as,
+                faults: &mut self.faults,
+                tick: &mut || {},
+            };
+            let (sink, tally) = files.take(&name, &mut told);
+            let list = List {
+                category: name.clone(),
+                format: Format::V2fly,
+                kind: None,
+                shown_as,
+            };
+            self.keep(&list, sink, tally)?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, list: &List<'_>, sink: Sink, mut tally: Tally) -> Result<(), ImportError> {
+        // Of a list of squidGuard's there is a file even when it is empty: links may name it.
+        if let Some(kind) = list.kind {
+            self.append(&list.category, kind, 0, &[])?;
+        }
+        sink.finish(&mut tally, &mut |kind, given, entries| {
+            self.append(&list.category, kind, given, entries)
+        })?;
+        self.origins.push(Origin {
+            file: list.shown_as.display().to_string(),
+            format: list.format,
+            category: list.category.clone(),
+            into: Vec::new(),
+            tally,
+        });
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        category: &str,
+        kind: MatchKind,
+        given: u64,
+        entries: &[&[u8]],
+    ) -> io::Result<()> {
         let number = self.raw.len();
-        let raw = self.raw.entry((category, kind)).or_insert_with(|| Raw {
+        let key = (category.to_owned(), kind);
+        let raw = self.raw.entry(key).or_insert_with(|| Raw {
             path: self.directory.join(RAW).join(number.to_string()),
             entries: 0,
         });
+        raw.entries += given;
         let file = File::options().create(true).append(true).open(&raw.path)?;
-        let mut cleaner = Cleaner {
-            source: &self.source,
-            kind,
-            shown_as,
-            faults: &mut self.faults,
-            out: BufWriter::new(file),
-            entries: 0,
-            line: 0,
-        };
-        cleaner.run(BufReader::with_capacity(LINE_MAX as usize, content), meter)?;
-        cleaner.out.flush()?;
-        raw.entries += cleaner.entries;
-        Ok(())
+        let mut out = BufWriter::with_capacity(BUFFER, file);
+        for entry in entries {
+            out.write_all(entry)?;
+        }
+        out.flush()
+    }
+
+    /// True when no list has been read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.origins.is_empty()
     }
 
     /// Notes a fault of a whole file or directory.
@@ -136,15 +248,16 @@ impl Stage {
         }
     }
 
-    /// Merges what was read by the school's categories and writes the source beside the old one, with its manifest.
+    /// Merges what was read by the school's categories and writes the source's lists beside the old one. `names` gives the
+    /// school's categories for one of theirs. The candidate is whole then but for its manifest.
     pub(super) fn merge(
         &mut self,
-        map: &CategoryMap,
-        mut manifest: Manifest,
+        names: &dyn Fn(&str) -> Result<Vec<String>, NameError>,
+        manifest: &mut Manifest,
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Brought, ImportError> {
         let mut brought = Brought::default();
-        let merged = self.assign(map, &mut brought);
+        let merged = self.assign(names, &mut brought);
         let total = merged.values().flatten().map(|raw| size(&raw.path)).sum();
         let mut done = 0;
         for ((category, kind), parts) in merged {
@@ -165,21 +278,34 @@ impl Stage {
             done: total,
             total,
         });
+        fs::remove_dir_all(self.directory.join(RAW))?;
+        manifest.set_origins(std::mem::take(&mut self.origins));
+        Ok(brought)
+    }
+
+    /// Writes the manifest, after which the candidate is a source.
+    pub(super) fn seal(&self, manifest: &Manifest) -> Result<(), ImportError> {
         write_synced(
             &self.directory.join(manifest::FILE_NAME),
             &manifest.to_json()?,
         )?;
-        fs::remove_dir_all(self.directory.join(RAW))?;
         sync_directory(&self.directory)?;
-        Ok(brought)
+        Ok(())
     }
 
     /// Which lists make which file of ours.
-    fn assign(&mut self, map: &CategoryMap, brought: &mut Brought) -> BTreeMap<RawList, Vec<Raw>> {
+    fn assign(
+        &mut self,
+        names: &dyn Fn(&str) -> Result<Vec<String>, NameError>,
+        brought: &mut Brought,
+    ) -> BTreeMap<RawList, Vec<Raw>> {
         let mut merged: BTreeMap<RawList, Vec<Raw>> = BTreeMap::new();
         let mut unnamed = BTreeMap::new();
+        for origin in &mut self.origins {
+            origin.into = names(&origin.category).unwrap_or_default();
+        }
         for ((category, kind), raw) in &self.raw {
-            let targets = match map.targets(category) {
+            let targets = match names(category) {
                 Ok(targets) => targets,
                 Err(error) => {
                     unnamed.insert(category.clone(), error.to_string());
@@ -214,10 +340,14 @@ impl Stage {
         for part in parts {
             File::open(&part.path)?.read_to_end(&mut text)?;
         }
-        let mut lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
-        lines.sort();
-        lines.dedup();
-        let text = lines.concat();
+        let lines = |text| <[u8]>::split_inclusive(text, |byte| *byte == b'\n');
+        // One list alone has been sorted.
+        if !lines(&text).is_sorted_by(|a, b| a < b) {
+            let mut all: Vec<&[u8]> = lines(&text).collect();
+            all.sort();
+            all.dedup();
+            text = all.concat();
+        }
         let directory = self.directory.join(category);
         fs::create_dir_all(&directory)?;
         write_synced(&directory.join(kind.file_name()), &text)?;
@@ -290,96 +420,9 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Turns the lines of one list into entries in normal form.
-struct Cleaner<'a> {
-    source: &'a str,
-    kind: MatchKind,
-    shown_as: &'a Path,
-    faults: &'a mut Faults,
-    out: BufWriter<File>,
-    entries: u64,
-    line: u64,
-}
-
-impl Cleaner<'_> {
-    fn run(&mut self, mut content: impl BufRead, meter: &mut Meter<'_>) -> Result<(), ImportError> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            if (&mut content).take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
-                return Ok(());
-            }
-            self.line += 1;
-            self.check_whole(&line)?;
-            if line.len() as u64 == LINE_MAX && !line.ends_with(b"\n") {
-                self.skip_rest(&mut content)?;
-                self.fault(&line, &EntryError::TooLong);
-            } else {
-                self.entry(&line)?;
-            }
-            meter.tick();
-        }
-    }
-
-    fn skip_rest(&self, content: &mut impl BufRead) -> Result<(), ImportError> {
-        loop {
-            let buffer = content.fill_buf()?;
-            self.check_whole(buffer)?;
-            let (used, done) = match memchr::memchr(b'\n', buffer) {
-                Some(at) => (at + 1, true),
-                None => (buffer.len(), buffer.is_empty()),
-            };
-            content.consume(used);
-            if done {
-                return Ok(());
-            }
-        }
-    }
-
-    fn check_whole(&self, text: &[u8]) -> Result<(), ImportError> {
-        match memchr::memchr(0, text) {
-            Some(_) => Err(ImportError::HalfWritten(self.shown_as.to_owned())),
-            None => Ok(()),
-        }
-    }
-
-    fn entry(&mut self, line: &[u8]) -> io::Result<()> {
-        let Ok(text) = std::str::from_utf8(line) else {
-            self.fault(line, &EntryError::Encoding);
-            return Ok(());
-        };
-        let text = text.trim_end_matches('\n');
-        let text = text
-            .strip_prefix('\u{feff}')
-            .filter(|_| self.line == 1)
-            .unwrap_or(text);
-        let Some(text) = entry::content(text, self.kind) else {
-            return Ok(());
-        };
-        match entry::normal(self.kind, text) {
-            Ok(normal) => {
-                self.entries += 1;
-                // Of a top-level domain the dot says that it is meant.
-                if self.kind == MatchKind::Domain && !normal.contains(['.', ':']) {
-                    self.out.write_all(b".")?;
-                }
-                self.out.write_all(normal.as_bytes())?;
-                self.out.write_all(b"\n")
-            }
-            Err(error) => {
-                self.fault(line, &error);
-                Ok(())
-            }
-        }
-    }
-
-    fn fault(&mut self, line: &[u8], error: &EntryError) {
-        self.faults.push_with(|| Fault {
-            list: self.source.to_owned(),
-            file: self.shown_as.to_owned(),
-            line: Some(self.line),
-            entry: shown(String::from_utf8_lossy(line).trim()),
-            reason: error.to_string(),
-        });
+fn unreadable(error: LinesError, shown_as: &Path) -> ImportError {
+    match error {
+        LinesError::Io(error) => error.into(),
+        LinesError::Nul => ImportError::HalfWritten(shown_as.to_owned()),
     }
 }

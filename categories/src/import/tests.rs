@@ -464,3 +464,5 @@ fn progress_counts_up_to_its_total_in_each_phase() {
     }
     assert!(told.is_sorted_by_key(|p| p.phase == Phase::Write));
 }
+
+mod foreign;

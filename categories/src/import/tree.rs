@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::archive::link;
 use super::meter::{Bounded, Meter};
 use super::place::{Outside, Place, link_target, place};
-use super::stage::Stage;
+use super::stage::{List, Stage};
 use super::{ImportError, Limits};
 use crate::entry::MatchKind;
 
@@ -22,10 +22,27 @@ pub(super) struct Found {
     bytes: u64,
 }
 
+impl Found {
+    /// The path below the root, when it is a file and no link.
+    pub(super) fn file(&self) -> Option<(&[String], &Path)> {
+        self.link.is_none().then_some((&*self.parts, &*self.path))
+    }
+}
+
+/// True for the lists of the squidGuard layout.
+pub(super) fn is_squid_guard(parts: &[String]) -> bool {
+    let last = parts.last();
+    last.is_some_and(|name| MatchKind::of_file_name(name).is_some())
+}
+
 /// Looks through the directory without reading its lists; gives what it has and the bytes of its lists.
-pub(super) fn look(root: &Path, limits: &Limits) -> Result<(Vec<Found>, u64), ImportError> {
+pub(super) fn look(
+    root: &Path,
+    limits: &Limits,
+    wanted: &dyn Fn(&[String]) -> bool,
+) -> Result<(Vec<Found>, u64), ImportError> {
     let mut found = Vec::new();
-    walk(root, &mut Vec::new(), limits, &mut found)?;
+    walk(root, &mut Vec::new(), limits, wanted, &mut found)?;
     let bytes = found.iter().map(|found| found.bytes).sum();
     if bytes > limits.bytes {
         return Err(ImportError::TooManyBytes);
@@ -37,6 +54,7 @@ fn walk(
     directory: &Path,
     parts: &mut Vec<String>,
     limits: &Limits,
+    wanted: &dyn Fn(&[String]) -> bool,
     found: &mut Vec<Found>,
 ) -> Result<(), ImportError> {
     let mut entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
@@ -49,12 +67,8 @@ fn walk(
         parts.push(name);
         let kind = entry.file_type()?;
         if kind.is_dir() && parts.len() < DEPTH_MAX {
-            walk(&entry.path(), parts, limits, found)?;
-        } else if kind.is_file()
-            && parts
-                .last()
-                .is_some_and(|n| MatchKind::of_file_name(n).is_some())
-        {
+            walk(&entry.path(), parts, limits, wanted, found)?;
+        } else if kind.is_file() && wanted(parts) {
             let bytes = entry.metadata()?.len();
             found.push(Found {
                 parts: parts.clone(),
@@ -97,7 +111,8 @@ pub(super) fn read(
                 let file = meter.counted(fs::File::open(&found.path)?);
                 // It may grow while it is read.
                 let file = Bounded::new(file, limits.bytes);
-                stage.list(category, kind, &found.path, file, meter)?;
+                let list = List::of_squid_guard(category, kind, &found.path);
+                stage.list(list, file, meter)?;
             }
             (None, Place::Other { .. } | Place::Root) => {}
         }

@@ -4,6 +4,7 @@
 
 mod edit;
 mod import;
+mod lines;
 mod look;
 mod stats;
 
@@ -24,8 +25,8 @@ const LOCAL: &str = "local";
 /// What to do with category lists.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Lists {
-    /// Take in an archive or directory of lists in the squidGuard layout, in place of an
-    /// earlier import of the same name.
+    /// Take in an archive, directory or file of lists in any of the known formats, in place
+    /// of an earlier import of the same name.
     Import(import::Import),
     /// Remove what was imported under a name.
     Forget(import::Forget),
@@ -38,7 +39,8 @@ pub(crate) enum Lists {
     Show(look::Show),
     /// Find what covers a host, and entries that contain a text.
     Search(look::Search),
-    /// Count what each category holds, and from where.
+    /// Count what each category holds and from where, and what became of the lines of each
+    /// source.
     Stats(stats::Stats),
 }
 

@@ -5,31 +5,43 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use weir_categories::import::{self, CategoryMap, ForgetError, ImportReport};
+use weir_categories::formats::{Format, Tally};
+use weir_categories::import::{self, CategoryMap, ForgetError, ImportReport, Options};
 use weir_config::Loaded;
 
 use super::super::progress::Bar;
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
 
+/// Categories that the map leaves out of which the names are printed.
+const LEFT_OUT_SHOWN: usize = 20;
 /// Faults that are printed one by one; the rest are counted.
 const FAULTS_SHOWN: usize = 20;
 
 /// Arguments of `weir lists import`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
-    /// A .tar, .tar.gz or .tar.zst archive, or a directory.
+    /// A .tar, .tar.gz or .tar.zst archive, a directory, or one list as a file (also as .gz
+    /// or .zst).
     path: PathBuf,
     /// What the list is called in records and on pages; an earlier import of this name is
     /// replaced.
     #[arg(long)]
     name: String,
     /// A TOML file of lines `theirs = "ours"`, before the map that is built in; `""` leaves
-    /// a category out.
+    /// a category out, and the name `"*"` stands for all others.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     /// Take it even when it has less than half of the entries of the earlier import.
     #[arg(long)]
     force: bool,
+    /// The category of a list that is one file, or of every file of a directory or archive
+    /// of one format.
+    #[arg(long)]
+    category: Option<String>,
+    /// squidguard, domains, hosts, adblock, dnsmasq, rpz, urls, v2fly, cidr or maltrail;
+    /// told by the first lines when it is not given.
+    #[arg(long)]
+    format: Option<Format>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -43,18 +55,23 @@ impl Import {
             None => Ok(CategoryMap::default()),
         };
         let map = map.map_err(|error| Failure::Arguments(error.to_string()))?;
-        let about = json!({ "path": self.path.display().to_string(), "name": self.name });
+        let about = json!({
+            "path": self.path.display().to_string(),
+            "name": self.name,
+            "category": self.category,
+            "format": self.format.map(Format::as_str),
+        });
         audit::note(&loaded.settings.state, "lists import", about)?;
         let lists = weir_config::lists::imported(&loaded.settings);
         let mut bar = Bar::new();
-        let run = if self.force {
-            import::run_forced
-        } else {
-            import::run
+        let options = Options {
+            category: self.category.clone(),
+            format: self.format,
+            may_shrink: self.force,
+            ..Options::default()
         };
-        let report = run(&self.path, &self.name, &lists, &map, &mut |progress| {
-            bar.show(progress)
-        });
+        let mut show = |progress| bar.show(progress);
+        let report = import::run_with(&options, &self.path, &self.name, &lists, &map, &mut show);
         drop(bar);
         let report = report.map_err(|error| {
             let path = self.path.display();
@@ -113,15 +130,38 @@ fn unruled<'a>(report: &'a ImportReport, loaded: &Loaded) -> Vec<&'a str> {
 }
 
 fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<(), Failure> {
+    match report.detected {
+        Some(detected) => writeln!(
+            out,
+            "Format: {}, as {} of the first {} show.",
+            report.format,
+            output::count(detected.fitting as u64),
+            output::counted(detected.lines as u64, "line", "lines"),
+        )?,
+        None => writeln!(out, "Format: {}.", report.format)?,
+    }
     let rows = report.categories.iter().map(|(category, imported)| {
         let from: Vec<&str> = imported.from.iter().map(String::as_str).collect();
-        let counts = [imported.domains, imported.urls, imported.expressions].map(output::count);
+        let counts = [
+            imported.domains,
+            imported.urls,
+            imported.expressions,
+            imported.exceptions,
+        ];
+        let counts = counts.map(output::count);
         let mut row = vec![category.clone()];
         row.extend(counts);
         row.push(from.join(", "));
         row
     });
-    let head = ["CATEGORY", "NAMES", "URLS", "EXPRESSIONS", "FROM"];
+    let head = [
+        "CATEGORY",
+        "NAMES",
+        "URLS",
+        "EXPRESSIONS",
+        "EXCEPTIONS",
+        "FROM",
+    ];
     output::table(out, &head, &rows.collect::<Vec<_>>())?;
     let entries: u64 = report
         .categories
@@ -143,7 +183,22 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
     )?;
     if !report.left_out.is_empty() {
         let left: Vec<&str> = report.left_out.keys().map(String::as_str).collect();
-        writeln!(out, "Left out by the map: {}.", left.join(", "))?;
+        let shown = left.get(..LEFT_OUT_SHOWN).unwrap_or(&left);
+        let more = match left.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {} more", output::count(more as u64)),
+        };
+        writeln!(out, "Left out by the map: {}{more}.", shown.join(", "))?;
+    }
+    let mut all = Tally::default();
+    report
+        .origins
+        .iter()
+        .for_each(|origin| all.add(&origin.tally));
+    writeln!(out, "{}", sum(&all))?;
+    for (reason, count) in &all.skipped {
+        let lines = output::counted(*count, "line", "lines");
+        writeln!(out, "skipped: {lines} that {} ({reason})", reason.reason())?;
     }
     if !unruled.is_empty() {
         writeln!(
@@ -166,12 +221,32 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
     Ok(will_be_noticed(out)?)
 }
 
+/// What became of the lines, as a sum.
+pub(super) fn sum(tally: &Tally) -> String {
+    let names = if tally.partly > 0 {
+        let lines = output::counted(tally.partly, "line", "lines");
+        format!("; of {lines} one name was not used")
+    } else {
+        String::new()
+    };
+    format!(
+        "{} = {} with entries + {} + {} blank + {} skipped + {} not used{names}.",
+        output::counted(tally.lines, "line", "lines"),
+        output::count(tally.entries),
+        output::counted(tally.duplicates, "duplicate", "duplicates"),
+        output::count(tally.blank),
+        output::count(tally.skipped()),
+        output::count(tally.faulty),
+    )
+}
+
 fn as_json(report: &ImportReport) -> Value {
     let categories = report.categories.iter().map(|(category, imported)| {
         let counts = json!({
             "domains": imported.domains,
             "urls": imported.urls,
             "expressions": imported.expressions,
+            "exceptions": imported.exceptions,
             "from": imported.from,
         });
         (category.clone(), counts)
@@ -186,6 +261,9 @@ fn as_json(report: &ImportReport) -> Value {
     });
     json!({
         "source": report.source,
+        "format": report.format.as_str(),
+        "detected": report.detected.is_some(),
+        "files": report.origins,
         "directory": report.directory.display().to_string(),
         "replaced": report.replaced,
         "categories": categories.collect::<serde_json::Map<_, _>>(),

@@ -8,11 +8,13 @@ use weir_categories::{Built, MatchKind};
 use weir_config::Loaded;
 
 use super::super::{Answer, Failure, output};
-use super::build;
+use super::{build, lines};
 
 /// Arguments of `weir lists stats`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Stats {
+    /// One source in full: every file that was imported and what became of its lines.
+    source: Option<String>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -29,10 +31,16 @@ struct Entries {
 
 impl Stats {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
+        if let Some(source) = &self.source {
+            return lines::one(source, &loaded.settings, self.json, out);
+        }
         let built = build(&loaded.settings)?;
         let entries = entries(&built);
+        let sources = lines::sources(&built, &loaded.settings)?;
         if self.json {
-            output::json(out, &as_json(&built, &entries))?;
+            let mut all = as_json(&built, &entries);
+            all["sources"] = lines::as_json(&sources);
+            output::json(out, &all)?;
             return Ok(Answer::Yes);
         }
         let rows = entries.iter().map(|((category, list), entries)| {
@@ -67,6 +75,8 @@ impl Stats {
             output::counted(counts.lists as u64, "list", "lists"),
             built.index.version(),
         )?;
+        writeln!(out)?;
+        lines::tell(&sources, out)?;
         Ok(Answer::Yes)
     }
 }
@@ -80,7 +90,7 @@ fn entries(built: &Built) -> BTreeMap<(String, String), Entries> {
         let counted = match file.kind {
             MatchKind::Domain => &mut entries.names,
             MatchKind::Url => &mut entries.urls,
-            MatchKind::Expression => &mut entries.expressions,
+            MatchKind::Expression | MatchKind::Exception => &mut entries.expressions,
         };
         *counted += file.entries;
         entries.faulty += file.faulty;

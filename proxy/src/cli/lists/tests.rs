@@ -227,3 +227,98 @@ fn statistics_are_columns_for_people() {
     );
     assert!(text.contains("2 distinct names"), "{text}");
 }
+
+/// Imports a hosts file as `ads` and gives what was said.
+fn with_hosts(directory: &std::path::Path, loaded: &Loaded, more: &[&str]) -> String {
+    let path = directory.join("ads.txt");
+    let text = "# ads\n127.0.0.1 localhost\n0.0.0.0 ads.example a.ads.example\n0.0.0.0 ads.example\n\
+        0.0.0.0 bad..name\n216.239.38.120 www.google.com\n";
+    fs::write(&path, text).unwrap();
+    let import = [
+        "import",
+        path.to_str().unwrap(),
+        "--name",
+        "hosts",
+        "--category",
+        "ads",
+    ];
+    said(|out| lists(&[&import, more].concat()).run(loaded, out))
+}
+
+#[test]
+fn a_file_alone_is_imported_in_the_format_that_its_lines_show() {
+    let (directory, loaded) = loaded();
+    let text = with_hosts(directory.path(), &loaded, &[]);
+    for part in [
+        "Format: hosts, as 5 of the first 5 lines show.",
+        "Imported hosts: 2 entries in 1 category",
+        "6 lines = 1 with entries + 1 duplicate + 1 blank + 2 skipped + 1 not used.",
+        "skipped: 1 line that name the machine itself (local)",
+        "not used: ads.txt:5: \"0.0.0.0 bad..name\": ",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    let text = with_hosts(directory.path(), &loaded, &["--format", "hosts", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&json["format"], &json["detected"]),
+        (&"hosts".into(), &false.into())
+    );
+    assert_eq!(json["files"][0]["tally"]["lines"], 6);
+}
+
+#[test]
+fn a_file_alone_without_its_category_is_refused_with_what_to_do() {
+    let (directory, loaded) = loaded();
+    let path = directory.path().join("ads.txt");
+    fs::write(&path, "0.0.0.0 ads.example\n").unwrap();
+    let import = ["import", path.to_str().unwrap(), "--name", "hosts"];
+    let refused = lists(&import).run(&loaded, &mut Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("--category"), "{refused}");
+}
+
+#[test]
+fn statistics_say_what_became_of_the_lines_of_each_source_and_they_add_up() {
+    let (directory, loaded) = loaded();
+    with_hosts(directory.path(), &loaded, &[]);
+    let text = said(|out| lists(&["stats"]).run(&loaded, out));
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("hosts "))
+        .unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[1..3], ["hosts", "ads.txt"]);
+    assert_eq!(
+        words[words.len() - 7..],
+        ["6", "1", "1", "1", "1", "2", "1"]
+    );
+    let json = said(|out| lists(&["stats", "--json"]).run(&loaded, out));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["sources"].as_object().unwrap().len() > 1);
+    for (name, source) in json["sources"].as_object().unwrap() {
+        let number = |key: &str| source[key].as_u64().unwrap();
+        let sum = ["entries", "duplicates", "blank", "skipped", "faulty"].map(number);
+        assert_eq!(number("lines"), sum.iter().sum::<u64>(), "{name}: {source}");
+    }
+    assert_eq!(json["sources"]["hosts"]["redundant"], 1);
+}
+
+#[test]
+fn statistics_of_one_source_tell_its_files_and_reasons() {
+    let (directory, loaded) = loaded();
+    with_hosts(directory.path(), &loaded, &[]);
+    let text = said(|out| lists(&["stats", "hosts"]).run(&loaded, out));
+    for part in [
+        "hosts: ads.txt, format hosts, imported 20",
+        "2 entries: 1 below another name of its file, 0 exceptions, 0 void by exception.",
+        "(rewrite)",
+        "FILE     CATEGORY  LINES",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    let json = said(|out| lists(&["stats", "hosts", "--json"]).run(&loaded, out));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["hosts"]["files"][0]["tally"]["skipped"]["rewrite"], 1);
+    let refused = lists(&["stats", "none"]).run(&loaded, &mut Vec::new());
+    assert!(matches!(refused, Err(Failure::Refused(_))));
+}
