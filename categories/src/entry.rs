@@ -23,6 +23,8 @@
 //!   such hosts, all of them throw-away names.
 //! - The host means itself and everything below it, as in `domains`. A port, if given, must be the request's.
 //!
+//! **exceptions**: lines as in `domains` and in `urls`: where the category does not hold.
+//!
 //! **expressions**: one regular expression a line; see [`crate::expressions`].
 
 use std::fmt;
@@ -46,11 +48,18 @@ pub enum MatchKind {
     Url,
     /// From `expressions`: a regular expression over the whole address.
     Expression,
+    /// From `exceptions`: where the category does not hold.
+    Exception,
 }
 
 impl MatchKind {
     /// All kinds, in the order in which they are asked.
-    pub const ALL: [MatchKind; 3] = [MatchKind::Domain, MatchKind::Url, MatchKind::Expression];
+    pub const ALL: [MatchKind; 4] = [
+        MatchKind::Domain,
+        MatchKind::Url,
+        MatchKind::Expression,
+        MatchKind::Exception,
+    ];
 
     /// The name of the file with entries of this kind, as squidGuard has it.
     pub fn file_name(self) -> &'static str {
@@ -58,10 +67,11 @@ impl MatchKind {
             MatchKind::Domain => "domains",
             MatchKind::Url => "urls",
             MatchKind::Expression => "expressions",
+            MatchKind::Exception => "exceptions",
         }
     }
 
-    /// The kind of a file name, when it is one of the three.
+    /// The kind of a file name, when it is one of them.
     pub fn of_file_name(name: &str) -> Option<MatchKind> {
         Self::ALL.into_iter().find(|kind| kind.file_name() == name)
     }
@@ -157,7 +167,7 @@ pub(crate) fn content(line: &str, kind: MatchKind) -> Option<&str> {
     }
     let text = match kind {
         MatchKind::Expression => line,
-        MatchKind::Domain | MatchKind::Url => before_comment(line),
+        MatchKind::Domain | MatchKind::Url | MatchKind::Exception => before_comment(line),
     };
     (!text.is_empty()).then_some(text)
 }
@@ -299,6 +309,10 @@ pub fn normal(kind: MatchKind, text: &str) -> Result<String, EntryError> {
             expressions::check(text)?;
             text.to_owned()
         }
+        MatchKind::Exception => match domain(text) {
+            Err(EntryError::NotADomain) => url(text)?.to_string(),
+            domain => domain?.to_string(),
+        },
     })
 }
 

@@ -106,6 +106,7 @@ impl Parsed {
             },
             MatchKind::Url => self.urls.push(Row::new(entry::url(text)?, chunk.tag)),
             MatchKind::Expression => self.expressions.push(entry::normal(chunk.kind, text)?),
+            MatchKind::Exception => _ = entry::normal(chunk.kind, text)?,
         }
         Ok(())
     }

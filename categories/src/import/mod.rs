@@ -99,6 +99,8 @@ pub struct Imported {
     pub urls: u64,
     /// Expressions.
     pub expressions: u64,
+    /// Entries of `exceptions`: where the category does not hold.
+    pub exceptions: u64,
     /// The imported categories that make it.
     pub from: BTreeSet<String>,
 }
@@ -106,7 +108,7 @@ pub struct Imported {
 impl Imported {
     /// Entries of every kind.
     pub fn entries(&self) -> u64 {
-        self.domains + self.urls + self.expressions
+        self.domains + self.urls + self.expressions + self.exceptions
     }
 }
 
@@ -127,6 +129,7 @@ impl Brought {
             MatchKind::Domain => imported.domains += lines,
             MatchKind::Url => imported.urls += lines,
             MatchKind::Expression => imported.expressions += lines,
+            MatchKind::Exception => imported.exceptions += lines,
         }
     }
 }

@@ -80,7 +80,7 @@ fn entries(built: &Built) -> BTreeMap<(String, String), Entries> {
         let counted = match file.kind {
             MatchKind::Domain => &mut entries.names,
             MatchKind::Url => &mut entries.urls,
-            MatchKind::Expression => &mut entries.expressions,
+            MatchKind::Expression | MatchKind::Exception => &mut entries.expressions,
         };
         *counted += file.entries;
         entries.faulty += file.faulty;
