@@ -8,6 +8,7 @@
 //! - [`Index::host_categories`] and [`Index::url_categories`] are what each request asks; [`Index::find`] tells the exact
 //!   entry for records and pages.
 //! - [`import`] turns an archive of lists into a source; [`edit`] changes the plain text.
+//! - [`hygiene`] holds back what a new version should not bring unseen; [`history`] keeps every version.
 //!
 //! What a line means is in [`entry`], what an expression may be in [`expressions`], what is refused as half-written in
 //! [`source`].
@@ -19,12 +20,15 @@ pub mod edit;
 pub mod entry;
 pub mod expressions;
 mod hash;
+pub mod history;
+pub mod hygiene;
 pub mod import;
 mod index;
 pub mod lock;
 pub mod manifest;
 pub mod report;
 pub mod source;
+mod swap;
 mod table;
 mod urls;
 

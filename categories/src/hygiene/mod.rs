@@ -1,0 +1,1 @@
+pub const DIRECTORIES: [&str; 2] = [".held", ".decided"];
