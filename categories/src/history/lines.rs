@@ -48,17 +48,20 @@ impl Lines for Nothing {
 
 /// Entries of a text that people edit: in normal form, sorted, without repetition. Lines that are no entries are left out.
 pub(crate) struct Sorted {
-    entries: std::vec::IntoIter<String>,
+    entries: std::vec::IntoIter<Vec<u8>>,
 }
 
 impl Sorted {
     /// Reads the whole text.
     pub(crate) fn of(text: &[u8], kind: MatchKind) -> Sorted {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let mut entries: Vec<String> = text
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| normal_line(line, kind))
-            .collect();
+        let lines = text.split(|byte| *byte == b'\n');
+        Sorted::lines(lines.filter_map(|line| Some(normal_line(line, kind)?.into_bytes())))
+    }
+
+    /// Lines that are in normal form, with their newlines, in any order.
+    pub(crate) fn lines(lines: impl Iterator<Item = Vec<u8>>) -> Sorted {
+        let mut entries: Vec<Vec<u8>> = lines.collect();
         entries.sort_unstable();
         entries.dedup();
         Sorted {
@@ -72,7 +75,7 @@ impl Lines for Sorted {
         line.clear();
         match self.entries.next() {
             Some(entry) => {
-                line.extend_from_slice(entry.as_bytes());
+                line.extend_from_slice(&entry);
                 Ok(true)
             }
             None => Ok(false),

@@ -29,6 +29,7 @@ use self::meter::Meter;
 use self::stage::Stage;
 use crate::category::{CATEGORIES_MAX, NameError, check_name};
 use crate::entry::MatchKind;
+use crate::hygiene::{Review, ReviewError, Rules};
 use crate::lock::{Lock, LockError};
 use crate::manifest::{Manifest, ManifestError};
 use crate::report::{Faults, Progress};
@@ -85,6 +86,9 @@ pub enum ImportError {
     /// More categories than an index can have beside the two built-in ones: no index could be made any more.
     #[error("{0} categories; {max} are the most", max = CATEGORIES_MAX - 2)]
     TooManyCategories(usize),
+    /// It could not be compared with the one in force.
+    #[error("{0}")]
+    Review(#[from] ReviewError),
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
@@ -153,6 +157,8 @@ pub struct ImportReport {
     pub duplicates: u64,
     /// Lines that could not be used.
     pub faults: Faults,
+    /// What was held back, or would be but for a person's decision.
+    pub review: Review,
 }
 
 /// Imports an archive (`.tar`, `.tar.gz`, `.tar.zst`) or a directory as source `name` into `lists`, within the default
@@ -189,6 +195,23 @@ pub fn run_within(
     map: &CategoryMap,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<ImportReport, ImportError> {
+    let source = archive_or_directory;
+    run_reviewed(limits, source, name, lists, map, None, progress)
+}
+
+/// [`run_within`], where only what `rules` do not doubt goes live.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_reviewed(
+    limits: &Limits,
+    archive_or_directory: &Path,
+    name: &str,
+    lists: &Path,
+    map: &CategoryMap,
+    rules: Option<&Rules>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ImportReport, ImportError> {
     check_name(name)?;
     let _lock = Lock::take(lists)?;
     let mut stage = Stage::new(lists, name)?;
@@ -207,6 +230,7 @@ pub fn run_within(
     }
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);
+    let review = stage.review(rules)?;
     Ok(ImportReport {
         source: name.to_owned(),
         directory: lists.join(name),
@@ -216,6 +240,7 @@ pub fn run_within(
         aliases,
         duplicates: brought.duplicates,
         faults,
+        review,
     })
 }
 

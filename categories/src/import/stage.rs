@@ -10,6 +10,7 @@ use super::map::CategoryMap;
 use super::meter::Meter;
 use super::{Brought, ImportError, Imported};
 use crate::entry::{self, EntryError, MatchKind};
+use crate::hygiene::{self, Review, ReviewError, Rules};
 use crate::lock::sync_directory;
 use crate::manifest::{self, Manifest, Written};
 use crate::report::{Fault, Faults, Phase, Progress, shown};
@@ -211,9 +212,14 @@ impl Stage {
         Ok(Written::of(&text))
     }
 
-    /// The directory that becomes the source.
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
+    /// Holds back what `rules` doubt.
+    pub(super) fn review(&self, rules: Option<&Rules>) -> Result<Review, ReviewError> {
+        let Some(rules) = rules else {
+            return Ok(Review::default());
+        };
+        let lists = self.target.parent().unwrap_or(Path::new("."));
+        let current = Some(&*self.target).filter(|target| target.is_dir());
+        hygiene::review(&self.directory, current, lists, &self.source, rules)
     }
 
     /// Puts the new source in force. What was there before is removed; true when there was something.
