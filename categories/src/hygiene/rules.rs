@@ -208,7 +208,7 @@ impl Rules {
     }
 
     fn add_allowed(&mut self, name: &str, category: &str) {
-        for covering in with_parents(name) {
+        for covering in parents(name) {
             let protected = || (Box::from(category), Box::from(name));
             self.allowed
                 .entry(covering.into())
@@ -217,7 +217,7 @@ impl Rules {
     }
 
     fn add_top_site(&mut self, name: &str) {
-        for covering in with_parents(name) {
+        for covering in parents(name) {
             self.top
                 .entry(covering.into())
                 .or_insert_with(|| name.into());
@@ -273,7 +273,7 @@ impl Rules {
 
     fn says_the_same(&self, category: &str, name: &str) -> bool {
         let own = self.own.get(category);
-        own.is_some_and(|own| with_parents(name).any(|name| own.contains(name)))
+        own.is_some_and(|own| parents(name).any(|name| own.contains(name)))
     }
 }
 
@@ -283,10 +283,6 @@ impl Default for Rules {
     }
 }
 
-fn with_parents(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::once(name).chain(parents(name))
-}
-
 fn public_suffix(name: &str) -> Option<Reason> {
     let suffix = psl::suffix(name.as_bytes())?;
     if suffix.as_bytes() != name.as_bytes() {
@@ -294,8 +290,20 @@ fn public_suffix(name: &str) -> Option<Reason> {
     }
     match suffix.typ()? {
         psl::Type::Icann => Some(Reason::PublicSuffix),
+        // Where every name below another is a suffix (`*.compute-1.amazonaws.com`), each is one customer's.
+        psl::Type::Private if is_one_of_all(name) => None,
         psl::Type::Private => Some(Reason::SharedHosting),
     }
+}
+
+/// True when any name in the place of this one would be a suffix as well.
+fn is_one_of_all(name: &str) -> bool {
+    let other = name
+        .split_once('.')
+        .map(|(_, above)| format!("weir-asks.{above}"));
+    other.is_some_and(|other| {
+        psl::suffix(other.as_bytes()).is_some_and(|suffix| suffix.as_bytes() == other.as_bytes())
+    })
 }
 
 #[cfg(test)]
@@ -317,6 +325,8 @@ mod tests {
             ("gov.uk", "public-suffix"),
             ("blogspot.com", "shared-hosting"),
             ("someone.blogspot.com", ""),
+            ("ec2-192-0-2-1.compute-1.amazonaws.com", ""),
+            ("hackney.sch.uk", "public-suffix"),
             ("google.com", "top-site google.com"),
             ("maths.org", "top-site nrich.maths.org"),
             ("badgoogle.com", ""),
