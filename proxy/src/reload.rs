@@ -65,7 +65,7 @@ pub(crate) struct Changed {
 /// Reads the configuration again, with policy, lists and users.
 pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     let path = state.origin.0.clone();
-    apply(shared, state, "configuration", move |old| {
+    let done = apply(shared, state, "configuration", move |old| {
         let loaded = weir_config::load(path.as_deref())?;
         let refused = needs_restart(&old.settings, &loaded);
         if !refused.0.is_empty() {
@@ -78,12 +78,15 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
         Ok(new)
     })
     .await;
+    if done {
+        note_versions(shared, false).await;
+    }
 }
 
 /// Takes up changed lists or users under the settings in force.
 pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Changed) {
     let what = if changed.lists { "lists" } else { "users" };
-    apply(shared, state, what, move |old| {
+    let done = apply(shared, state, what, move |old| {
         let (index, filled) = if changed.lists {
             lists(&old.settings, old)?
         } else {
@@ -105,6 +108,18 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
         Ok(new)
     })
     .await;
+    if done && changed.lists {
+        note_versions(shared, false).await;
+    }
+}
+
+/// Makes versions of lists that no command changed, after they are in force and off the control thread.
+pub(crate) async fn note_versions(shared: &Arc<Shared>, imported: bool) {
+    let settings = shared.snapshot.load().settings.clone();
+    let noted = tokio::task::spawn_blocking(move || crate::versions::note(&settings, imported));
+    if noted.await.is_err() {
+        tracing::warn!("a change of lists has no version in their history: a fault of Weir's own");
+    }
 }
 
 fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>), Faults> {
@@ -117,7 +132,8 @@ fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>
     }
 }
 
-async fn apply<F>(shared: &Arc<Shared>, state: &Arc<State>, what: &'static str, build: F)
+/// True when the new snapshot is in force.
+async fn apply<F>(shared: &Arc<Shared>, state: &Arc<State>, what: &'static str, build: F) -> bool
 where
     F: FnOnce(&Snapshot) -> Result<Snapshot, Faults> + Send + 'static,
 {
@@ -143,7 +159,9 @@ where
         )),
         Err(_) => Err(format!("{what} not reloaded: a fault of Weir's own")),
     };
+    let done = outcome.is_ok();
     tell(shared, state, outcome);
+    done
 }
 
 fn tell(shared: &Shared, state: &State, outcome: Result<String, String>) {

@@ -4,11 +4,17 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use weir_categories::import::{self, CategoryMap, ImportReport};
+use weir_categories::history::{History, How, Keep, Place};
+use weir_categories::hygiene::Rules;
+use weir_categories::import::{self, CategoryMap, ImportReport, Limits};
 use weir_config::Loaded;
 
 use super::super::progress::Bar;
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
+use super::acting::Acting;
+use super::held::{review_json, tell_review};
+use super::{is_edited, sources};
+use crate::versions;
 
 /// Faults that are printed one by one; the rest are counted.
 const FAULTS_SHOWN: usize = 20;
@@ -26,6 +32,15 @@ pub(crate) struct Import {
     /// a category out.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
+    /// A file of names by rank, `rank,name` a line such as Tranco's: of its first thousand
+    /// none goes into force unseen.
+    #[arg(long, value_name = "FILE")]
+    top_sites: Option<PathBuf>,
+    /// Take whatever categories gain or lose as wanted.
+    #[arg(long)]
+    any_size: bool,
+    #[command(flatten)]
+    acting: Acting,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -41,21 +56,72 @@ impl Import {
         let about = json!({ "path": self.path.display().to_string(), "name": self.name });
         audit::note(&loaded.settings.state, "lists import", about)?;
         let lists = weir_config::lists::imported(&loaded.settings);
+        let rules = self.rules(loaded)?;
+        let history = versions::history(&loaded.settings);
+        let place = Place {
+            name: self.name.clone(),
+            directory: lists.join(&self.name),
+        };
+        // What an earlier import left is a version before it is replaced.
+        if place.directory.is_dir() {
+            let turn = history.turn().map_err(Failure::refused)?;
+            versions::found(&turn, &history, &place).map_err(Failure::refused)?;
+        }
         let mut bar = Bar::new();
-        let report = import::run(&self.path, &self.name, &lists, &map, &mut |progress| {
-            bar.show(progress)
-        });
+        let report = import::run_reviewed(
+            &Limits::default(),
+            &self.path,
+            &self.name,
+            &lists,
+            &map,
+            Some(&rules),
+            &mut |progress| bar.show(progress),
+        );
         drop(bar);
         let report = report.map_err(|error| {
             let path = self.path.display();
             Failure::Refused(format!("{path}: {error}; the lists in force stay in force"))
         })?;
+        self.record(&history, &place)?;
         if self.json {
             output::json(out, &as_json(&report))?;
         } else {
             tell(&report, out)?;
         }
         Ok(Answer::Yes)
+    }
+
+    /// What holds entries back: the school's own lists, the sites it relies on, and bounds.
+    fn rules(&self, loaded: &Loaded) -> Result<Rules, Failure> {
+        let mut own: Vec<_> = sources(&loaded.settings)?
+            .into_iter()
+            .filter(is_edited)
+            .collect();
+        own.push(weir_categories::embedded());
+        let mut rules = Rules::new().with_lists(&own).map_err(Failure::refused)?;
+        if let Some(file) = &self.top_sites {
+            rules
+                .add_ranked(file)
+                .map_err(|error| Failure::Arguments(format!("{}: {error}", file.display())))?;
+        }
+        if self.any_size {
+            rules.bounds = None;
+        }
+        Ok(rules)
+    }
+
+    fn record(&self, history: &History, place: &Place) -> Result<(), Failure> {
+        let who = self.acting.who();
+        let act = self.acting.act(&who, How::Import);
+        let recorded = history.turn().and_then(|turn| {
+            turn.record(place, &act)?;
+            turn.prune(&Keep::default(), act.when)
+        });
+        recorded.map(|_| ()).map_err(|error| {
+            Failure::Refused(format!(
+                "the lists are in force, but have no version: {error}"
+            ))
+        })
     }
 }
 
@@ -103,6 +169,7 @@ fn tell(report: &ImportReport, out: &mut dyn Write) -> Result<(), Failure> {
             output::counted(more, "more line", "more lines")
         )?;
     }
+    tell_review(&report.source, &report.review, out)?;
     Ok(will_be_noticed(out)?)
 }
 
@@ -134,5 +201,6 @@ fn as_json(report: &ImportReport) -> Value {
         "duplicates": report.duplicates,
         "faults": faults.collect::<Vec<_>>(),
         "fault_count": report.faults.count(),
+        "review": review_json(&report.review),
     })
 }
