@@ -14,13 +14,15 @@
 //! has no version yet.
 
 pub(crate) mod lines;
+mod prune;
+mod record;
 mod rollback;
 mod store;
 mod tree;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -29,9 +31,9 @@ use thiserror::Error;
 use self::lines::{Lines, Nothing, Side, compare, damaged, written};
 pub use self::store::Change;
 use self::store::Store;
-use self::tree::{Tree, list_name};
+use self::tree::Tree;
 use crate::entry::MatchKind;
-use crate::lock::{Lock, LockError, sync_directory};
+use crate::lock::{Lock, LockError};
 
 /// The directory's name beside the imported sources.
 pub const DIRECTORY: &str = ".history";
@@ -439,193 +441,6 @@ impl History {
             .filter_map(|(_, path)| Some(fs::metadata(path).ok()?.len()));
         Ok((bytes.sum(), all.len()))
     }
-}
-
-impl Turn<'_> {
-    /// Makes a version of what a source has now. `None` when it has what its last version has, unless someone decided about
-    /// entries held back.
-    ///
-    /// # Errors
-    /// [`HistoryError::Io`]; no version is made then.
-    pub fn record(&self, place: &Place, act: &Act<'_>) -> Result<Option<Version>, HistoryError> {
-        self.record_back(place, act, None)
-    }
-
-    fn record_back(
-        &self,
-        place: &Place,
-        act: &Act<'_>,
-        back_to: Option<u64>,
-    ) -> Result<Option<Version>, HistoryError> {
-        let history = self.history;
-        let last = history.versions(Some(&place.name))?.versions.pop();
-        let decided = matches!(act.how, How::Rollback | How::Accept | How::Drop);
-        let made = || -> io::Result<Option<Version>> {
-            let before = match &last {
-                Some(version) => history.tree(version)?,
-                None => Tree::default(),
-            };
-            let now = Tree::now(&history.lists, place)?;
-            if (last.is_some() || now.files.is_empty()) && before.is_same(&now) && !decided {
-                return Ok(None);
-            }
-            let changes = self.keep(place, &before, &now)?;
-            let text = serde_json::to_vec(&now).map_err(io::Error::other)?;
-            let version = Version {
-                source: place.name.clone(),
-                number: last.as_ref().map_or(1, |last| last.number + 1),
-                when: act.when,
-                who: act.who.to_owned(),
-                why: act.why.to_owned(),
-                how: act.how,
-                back_to,
-                changes,
-                files: history.store.put(&text)?,
-            };
-            self.append(&version)?;
-            Ok(Some(version))
-        };
-        history.told(made())
-    }
-
-    /// Keeps the contents that are new, and counts.
-    fn keep(
-        &self,
-        place: &Place,
-        before: &Tree,
-        now: &Tree,
-    ) -> io::Result<BTreeMap<String, Change>> {
-        let history = self.history;
-        let store = &history.store;
-        let mut changes = BTreeMap::new();
-        for (path, _, kind) in before.lists_of_both(now) {
-            let (old, new) = (before.sha256(&path), now.sha256(&path));
-            if old == new {
-                continue;
-            }
-            let file = place.directory.join(&path);
-            let change = match new {
-                Some(new) if now.is_import() => {
-                    let base = old.filter(|_| before.is_import());
-                    store.put_sorted(&file, new, base)?
-                }
-                Some(new) => {
-                    store.put_text(&file, new, kind, history.entries(before, &path, kind)?)?
-                }
-                None => Change {
-                    added: 0,
-                    removed: count(&mut *history.entries(before, &path, kind)?)?,
-                },
-            };
-            if change != Change::default() {
-                changes.insert(path, change);
-            }
-        }
-        for (path, version) in &now.files {
-            if list_name(path).is_none() && !store.has(&version.sha256) {
-                let file = match tree::hidden_name(path) {
-                    Some((hidden, rest)) => history.lists.join(hidden).join(&place.name).join(rest),
-                    None => place.directory.join(path),
-                };
-                store.put_file(&file, &version.sha256)?;
-            }
-        }
-        Ok(changes)
-    }
-
-    fn append(&self, version: &Version) -> io::Result<()> {
-        let mut line = serde_json::to_vec(version).map_err(io::Error::other)?;
-        line.push(b'\n');
-        let path = self.history.root.join(VERSIONS);
-        // A line that a crash cut off must not run into this one.
-        let mut options = File::options();
-        let mut file = options.create(true).read(true).append(true).open(&path)?;
-        if file.seek(SeekFrom::End(0))? > 0 {
-            let mut last = [0];
-            file.seek(SeekFrom::End(-1))?;
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                line.insert(0, b'\n');
-            }
-        }
-        file.write_all(&line)?;
-        file.sync_all()?;
-        sync_directory(&self.history.root)
-    }
-
-    /// Forgets old versions, and contents that no version needs any more; `now` is in seconds since 1970-01-01 UTC. Returns
-    /// how many versions went. The last version of a source stays: its lists are in force.
-    ///
-    /// # Errors
-    /// [`HistoryError::Io`].
-    pub fn prune(&self, keep: &Keep, now: i64) -> Result<usize, HistoryError> {
-        let history = self.history;
-        let all = history.versions(None)?;
-        let mut after: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut kept: Vec<&Version> = Vec::new();
-        for version in all.versions.iter().rev() {
-            let newer = after.entry(&version.source).or_default();
-            let young = now.saturating_sub(version.when) < keep.seconds;
-            let wanted = *newer < keep.versions.max(1) || young;
-            if *newer == 0 || (wanted && *newer < keep.at_most) {
-                kept.push(version);
-            }
-            *newer += 1;
-        }
-        let gone = all.versions.len() - kept.len();
-        if gone == 0 {
-            return Ok(0);
-        }
-        kept.reverse();
-        history.told(self.forget_all_but(&kept))?;
-        Ok(gone)
-    }
-
-    fn forget_all_but(&self, kept: &[&Version]) -> io::Result<()> {
-        let history = self.history;
-        let mut needed: BTreeSet<String> = BTreeSet::new();
-        for version in kept {
-            needed.insert(version.files.clone());
-            let tree = history.tree(version)?;
-            needed.extend(tree.files.into_values().map(|file| file.sha256));
-        }
-        let mut waiting: Vec<String> = needed.iter().cloned().collect();
-        while let Some(sha256) = waiting.pop() {
-            if let Some(base) = history.store.base(&sha256)?
-                && needed.insert(base.sha256.clone())
-            {
-                waiting.push(base.sha256);
-            }
-        }
-        let mut text = Vec::new();
-        for version in kept {
-            serde_json::to_writer(&mut text, version).map_err(io::Error::other)?;
-            text.push(b'\n');
-        }
-        let beside = history.root.join(".versions.new");
-        let mut file = File::create(&beside)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&beside, history.root.join(VERSIONS))?;
-        sync_directory(&history.root)?;
-        // Contents go last: a crash before leaves some that nobody needs, which the next prune removes.
-        let needed: HashSet<String> = needed.into_iter().collect();
-        for (sha256, path) in history.store.all()? {
-            if !needed.contains(&sha256) {
-                fs::remove_file(path)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn count(lines: &mut dyn Lines) -> io::Result<u64> {
-    let mut line = Vec::new();
-    let mut count = 0;
-    while lines.next(&mut line)? {
-        count += 1;
-    }
-    Ok(count)
 }
 
 #[cfg(test)]

@@ -218,7 +218,9 @@ impl Stage {
             return Ok(Review::default());
         };
         let lists = self.target.parent().unwrap_or(Path::new("."));
-        let current = Some(&*self.target).filter(|target| target.is_dir());
+        // Lists that people wrote there are no earlier import.
+        let is_import = self.target.join(manifest::FILE_NAME).is_file();
+        let current = Some(&*self.target).filter(|_| is_import);
         hygiene::review(&self.directory, current, lists, &self.source, rules)
     }
 

@@ -206,7 +206,9 @@ fn what_an_import_holds_back_waits_until_a_person_decides() {
     let (answer, text) = said_with(|out| lists(&["held"]).run(&loaded, out));
     assert_eq!(answer, Answer::No);
     assert!(
-        text.contains("theirs  gambling  royalmail.com  would come; held: schools rely on royalmail.com"),
+        text.contains(
+            "theirs  gambling  royalmail.com  would come; held: schools rely on royalmail.com"
+        ),
         "{text}"
     );
     assert_eq!(
