@@ -226,7 +226,7 @@ fn what_an_import_holds_back_waits_until_a_person_decides() {
     let text = run(&loaded, &line);
     assert!(text.contains("Accepted: 1 entry of gambling"), "{text}");
     let shown = run(&loaded, &["show", "gambling"]);
-    assert_eq!(shown, "bet.example\nroyalmail.com\ncasino.example\n");
+    assert_eq!(shown, "bet.example\ncasino.example\nroyalmail.com\n");
     let text = run(&loaded, &["drop", "theirs", "--all", "--reason", "dirt"]);
     assert!(text.contains("Dropped: 1 entry of gambling"), "{text}");
     assert_eq!(run(&loaded, &["held"]), "Nothing is held back.\n");
