@@ -2,7 +2,10 @@
 //!
 //! Edits keep what people wrote: comments, blank lines and the order of entries stay. A file is replaced as a whole, beside
 //! and renamed, under the directory's lock. Imported sources are not edited: their manifest would no longer fit, and the next
-//! import would undo it.
+//! import would undo it. An entry of theirs, or of the starter lists, is removed by an exception in the directory that people
+//! edit.
+
+mod covering;
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,6 +15,7 @@ use thiserror::Error;
 
 use crate::category::{NameError, check_name};
 use crate::entry::{self, EntryError, MatchKind};
+use crate::history::lines::written;
 use crate::lock::{Lock, LockError, sync_directory};
 use crate::manifest;
 use crate::report::shown;
@@ -76,6 +80,10 @@ pub struct EditReport {
     pub unchanged: Vec<String>,
     /// As given, with the reason for people.
     pub refused: Vec<(String, EntryError)>,
+    /// Entries that lists of others have: an exception was written, with where they stand. Some are in `changed` too.
+    pub excepted: Vec<(String, Vec<Listed>)>,
+    /// Entries whose exception was taken away.
+    pub no_longer_excepted: Vec<String>,
 }
 
 /// An entry as it stands in a file.
@@ -96,39 +104,71 @@ pub struct Listed {
 }
 
 /// Adds entries to `category` in `directory`: those with a path, port or query to `urls`, the others to `domains`. A category
-/// that is not there is made. People's spellings are taken: capitals, a scheme in front, Unicode.
+/// that is not there is made. People's spellings are taken: capitals, a scheme in front, Unicode. An exception for the same
+/// entry goes.
 ///
 /// # Errors
 /// [`EditError`] when nothing could be changed; entries refused one by one are in the report.
 pub fn add(directory: &Path, category: &str, entries: &[&str]) -> Result<EditReport, EditError> {
     check_name(category)?;
-    change(directory, category, entries, |file, wanted| {
-        let known = file.has(&wanted);
-        if !known {
-            file.insert(wanted);
+    let mut edit = Edit::begin(directory, category, entries)?;
+    for wanted in std::mem::take(&mut edit.wanted) {
+        let normal = wanted.normal.clone();
+        if edit.exceptions.remove(&wanted.as_exception()) {
+            edit.report.no_longer_excepted.push(normal.clone());
         }
-        !known
-    })
+        let file = edit.file(wanted.kind);
+        if file.has(&wanted) {
+            edit.report.unchanged.push(normal);
+        } else {
+            file.insert(wanted);
+            edit.report.changed.push(normal);
+        }
+    }
+    edit.finish()
 }
 
-/// Removes entries from `category` in `directory`, however they are spelled there.
+/// Removes entries from `category` in `directory`, however they are spelled there. For those that lists of `others` put into
+/// the category still, by themselves or by an entry above them, it writes an exception.
 ///
 /// # Errors
-/// As [`add`], and [`EditError::Unknown`].
-pub fn remove(directory: &Path, category: &str, entries: &[&str]) -> Result<EditReport, EditError> {
+/// As [`add`], and [`EditError::Unknown`] when nobody has the category.
+pub fn remove(
+    directory: &Path,
+    category: &str,
+    entries: &[&str],
+    others: &[Source],
+) -> Result<EditReport, EditError> {
     check_name(category)?;
-    if !directory.join(category).is_dir() {
+    let mut known = directory.join(category).is_dir();
+    for other in others {
+        known = known || Listing::of(other)?.categories.iter().any(|c| c == category);
+    }
+    if !known {
         return Err(EditError::Unknown {
             category: category.to_owned(),
             place: directory.to_owned(),
         });
     }
-    change(directory, category, entries, |file, wanted| {
-        let before = file.lines.len();
-        file.lines
-            .retain(|line| line.entry.as_ref() != Some(&wanted));
-        file.lines.len() < before
-    })
+    let mut edit = Edit::begin(directory, category, entries)?;
+    let wanted = std::mem::take(&mut edit.wanted);
+    let covering = covering::covering(others, category, &wanted)?;
+    for (wanted, elsewhere) in wanted.into_iter().zip(covering) {
+        let normal = wanted.normal.clone();
+        let removed = edit.file(wanted.kind).remove(&wanted);
+        let exception = wanted.as_exception();
+        let excepted = !elsewhere.is_empty() && !edit.exceptions.has(&exception);
+        if removed {
+            edit.report.changed.push(normal.clone());
+        }
+        if excepted {
+            edit.exceptions.insert(exception);
+            edit.report.excepted.push((normal, elsewhere));
+        } else if !removed {
+            edit.report.unchanged.push(normal);
+        }
+    }
+    edit.finish()
 }
 
 /// Every entry of a category of a source, in the order of its files.
@@ -137,7 +177,7 @@ pub fn remove(directory: &Path, category: &str, entries: &[&str]) -> Result<Edit
 /// [`EditError::Unknown`] when the source has no such category; [`EditError::Read`].
 pub fn show(source: &Source, category: &str) -> Result<Vec<Listed>, EditError> {
     let mut found = Vec::new();
-    let known = each_line(source, |listed| {
+    let known = each_line(source, None, |listed| {
         if listed.category == category {
             found.push(listed);
         }
@@ -153,6 +193,18 @@ pub fn show(source: &Source, category: &str) -> Result<Vec<Listed>, EditError> {
     }
 }
 
+/// Exceptions of all sources that cover `text`, a host or a URL: where it stands in them, a name above it does, a network
+/// around it, or a path above it. None for a text that is neither.
+///
+/// # Errors
+/// [`EditError::Read`].
+pub fn exceptions(sources: &[Source], text: &str) -> Result<Vec<Listed>, EditError> {
+    match Wanted::read(text) {
+        Ok(wanted) => covering::exceptions(sources, &wanted),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
 /// Entries of all sources that contain `text`, without regard to case, at most [`SEARCH_MAX`].
 ///
 /// # Errors
@@ -161,7 +213,7 @@ pub fn search(sources: &[Source], text: &str) -> Result<Vec<Listed>, EditError> 
     let wanted = text.to_lowercase();
     let mut found = Vec::new();
     for source in sources {
-        each_line(source, |listed| {
+        each_line(source, None, |listed| {
             if listed.entry.to_lowercase().contains(&wanted) {
                 found.push(listed);
             }
@@ -171,13 +223,17 @@ pub fn search(sources: &[Source], text: &str) -> Result<Vec<Listed>, EditError> 
     Ok(found)
 }
 
-/// Gives `see` every entry of a source until it returns false; returns the categories.
+/// Gives `see` every entry of a source, or of one kind of file, until it returns false; returns the categories.
 fn each_line(
     source: &Source,
+    only: Option<MatchKind>,
     mut see: impl FnMut(Listed) -> bool,
 ) -> Result<Vec<String>, EditError> {
     let listing = Listing::of(source)?;
     'files: for file in listing.files {
+        if only.is_some_and(|only| only != file.kind) {
+            continue;
+        }
         let content = file.read()?;
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
         for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
@@ -230,12 +286,13 @@ impl Wanted {
             normal: domain.to_string(),
         })
     }
-}
 
-/// How an entry is written: a top-level domain has the dot that says it is meant.
-fn spelled(wanted: &Wanted) -> String {
-    let top_level = wanted.kind == MatchKind::Domain && !wanted.normal.contains(['.', ':']);
-    format!("{}{}", if top_level { "." } else { "" }, wanted.normal)
+    fn as_exception(&self) -> Wanted {
+        Wanted {
+            kind: MatchKind::Exception,
+            normal: self.normal.clone(),
+        }
+    }
 }
 
 /// A list file of lines that keep their text.
@@ -252,7 +309,8 @@ struct Line {
 
 impl Line {
     fn spelled(&self) -> Option<String> {
-        self.entry.as_ref().map(spelled)
+        let entry = self.entry.as_ref()?;
+        Some(written(&entry.normal, entry.kind))
     }
 }
 
@@ -294,8 +352,9 @@ impl Text {
     /// In a file that is in alphabetical order after the entry that it follows, else at the end. Comments stay before the
     /// entry that they were before.
     fn insert(&mut self, wanted: Wanted) {
+        self.changed = true;
         let line = Line {
-            text: spelled(&wanted).into_bytes(),
+            text: written(&wanted.normal, wanted.kind).into_bytes(),
             entry: Some(wanted),
         };
         let mut entries = self.lines.iter().filter_map(Line::spelled);
@@ -314,8 +373,24 @@ impl Text {
         }
     }
 
+    /// True when it was there.
+    fn remove(&mut self, wanted: &Wanted) -> bool {
+        let before = self.lines.len();
+        self.lines
+            .retain(|line| line.entry.as_ref() != Some(wanted));
+        let removed = self.lines.len() < before;
+        self.changed |= removed;
+        removed
+    }
+
+    /// A file without an entry goes: a running Weir takes one that became empty for an accident and keeps the old lists. Its
+    /// remarks are in the history.
     fn write(&self) -> io::Result<()> {
         let directory = self.path.parent().unwrap_or(Path::new("."));
+        if self.lines.iter().all(|line| line.entry.is_none()) {
+            fs::remove_file(&self.path)?;
+            return sync_directory(directory);
+        }
         fs::create_dir_all(directory)?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let beside = directory.join(format!(".{name}.new"));
@@ -342,53 +417,64 @@ fn normal_of(line: &[u8], kind: MatchKind) -> Option<Wanted> {
     Some(Wanted { kind, normal })
 }
 
-/// Does `one` to each entry in the file that it belongs to, and writes the files that changed.
-fn change(
-    directory: &Path,
-    category: &str,
-    entries: &[&str],
-    mut one: impl FnMut(&mut Text, Wanted) -> bool,
-) -> Result<EditReport, EditError> {
-    if directory.join(manifest::FILE_NAME).exists() {
-        return Err(EditError::Imported(directory.to_owned()));
-    }
-    let _lock = Lock::take(directory)?;
-    let file = |kind: MatchKind| {
-        let path = directory.join(category).join(kind.file_name());
-        Text::read(path, kind)
-    };
-    let mut domains = file(MatchKind::Domain)?;
-    let mut urls = file(MatchKind::Url)?;
-    let mut report = EditReport::default();
-    for text in entries {
-        let wanted = match Wanted::read(text.trim()) {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                report.refused.push((shown(text), error));
-                continue;
+/// The files of a category while it is edited.
+struct Edit {
+    domains: Text,
+    urls: Text,
+    exceptions: Text,
+    /// What was given, as far as it is usable.
+    wanted: Vec<Wanted>,
+    report: EditReport,
+    _lock: Lock,
+}
+
+impl Edit {
+    fn begin(directory: &Path, category: &str, entries: &[&str]) -> Result<Edit, EditError> {
+        if directory.join(manifest::FILE_NAME).exists() {
+            return Err(EditError::Imported(directory.to_owned()));
+        }
+        let lock = Lock::wait(directory)?;
+        let file = |kind: MatchKind| {
+            let path = directory.join(category).join(kind.file_name());
+            Text::read(path, kind)
+        };
+        let mut edit = Edit {
+            domains: file(MatchKind::Domain)?,
+            urls: file(MatchKind::Url)?,
+            exceptions: file(MatchKind::Exception)?,
+            wanted: Vec::new(),
+            report: EditReport::default(),
+            _lock: lock,
+        };
+        for text in entries {
+            match Wanted::read(text.trim()) {
+                Ok(wanted) => edit.wanted.push(wanted),
+                Err(error) => edit.report.refused.push((shown(text), error)),
             }
-        };
-        let normal = wanted.normal.clone();
-        let file = match wanted.kind {
-            MatchKind::Url => &mut urls,
-            MatchKind::Domain | MatchKind::Expression | MatchKind::Exception => &mut domains,
-        };
-        if one(file, wanted) {
-            file.changed = true;
-            report.changed.push(normal);
-        } else {
-            report.unchanged.push(normal);
+        }
+        Ok(edit)
+    }
+
+    fn file(&mut self, kind: MatchKind) -> &mut Text {
+        match kind {
+            MatchKind::Url => &mut self.urls,
+            MatchKind::Exception => &mut self.exceptions,
+            MatchKind::Domain | MatchKind::Expression => &mut self.domains,
         }
     }
-    for file in [&domains, &urls] {
-        if file.changed {
-            file.write().map_err(|cause| EditError::Write {
-                file: file.path.clone(),
-                cause,
-            })?;
+
+    /// Writes the files that changed.
+    fn finish(self) -> Result<EditReport, EditError> {
+        for file in [&self.exceptions, &self.domains, &self.urls] {
+            if file.changed {
+                file.write().map_err(|cause| EditError::Write {
+                    file: file.path.clone(),
+                    cause,
+                })?;
+            }
         }
+        Ok(self.report)
     }
-    Ok(report)
 }
 
 #[cfg(test)]

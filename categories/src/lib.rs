@@ -8,6 +8,7 @@
 //! - [`Index::host_categories`] and [`Index::url_categories`] are what each request asks; [`Index::find`] tells the exact
 //!   entry for records and pages.
 //! - [`import`] turns an archive of lists into a source; [`edit`] changes the plain text.
+//! - [`hygiene`] holds back what a new version should not bring unseen; [`history`] keeps every version.
 //!
 //! What a line means is in [`entry`], what one of another format does in [`formats`], what an expression may be in [`expressions`], what is refused as half-written in
 //! [`source`].
@@ -20,12 +21,15 @@ pub mod entry;
 pub mod expressions;
 pub mod formats;
 mod hash;
+pub mod history;
+pub mod hygiene;
 pub mod import;
 mod index;
 pub mod lock;
 pub mod manifest;
 pub mod report;
 pub mod source;
+mod swap;
 mod table;
 mod urls;
 

@@ -45,6 +45,7 @@ mod transfer;
 mod tunnel;
 mod upgrade;
 mod users;
+mod versions;
 mod warn;
 mod watch;
 mod worker;

@@ -77,7 +77,7 @@ pub(crate) struct Changed {
 /// Reads the configuration again, with policy, lists and users.
 pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     let path = state.origin.0.clone();
-    apply(
+    let done = apply(
         shared,
         state,
         CONFIGURATION,
@@ -96,6 +96,9 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
         },
     )
     .await;
+    if done {
+        note_versions(shared, false).await;
+    }
 }
 
 /// Takes up changed lists or users under the settings in force.
@@ -105,7 +108,7 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
         (true, false) => (LISTS, &[LISTS]),
         (false, _) => (USERS, &[USERS]),
     };
-    apply(shared, state, what, covered, move |old| {
+    let done = apply(shared, state, what, covered, move |old| {
         let (index, filled) = if changed.lists {
             lists(&old.settings, old)?
         } else {
@@ -127,6 +130,18 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
         Ok(new)
     })
     .await;
+    if done && changed.lists {
+        note_versions(shared, false).await;
+    }
+}
+
+/// Makes versions of lists that no command changed, after they are in force and off the control thread.
+pub(crate) async fn note_versions(shared: &Arc<Shared>, imported: bool) {
+    let settings = shared.snapshot.load().settings.clone();
+    let noted = tokio::task::spawn_blocking(move || crate::versions::note(&settings, imported));
+    if noted.await.is_err() {
+        tracing::warn!("a change of lists has no version in their history: a fault of Weir's own");
+    }
 }
 
 /// The users, unless the file that had some is suddenly empty: `weir users remove` leaves `user = []` behind, an accident
@@ -164,13 +179,15 @@ fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>
     Ok((index, Arc::new(held::filled(&report))))
 }
 
+/// True when the new snapshot is in force.
 async fn apply<F>(
     shared: &Arc<Shared>,
     state: &Arc<State>,
     what: &'static str,
     covered: &[&'static str],
     build: F,
-) where
+) -> bool
+where
     F: FnOnce(&Snapshot) -> Result<Snapshot, Faults> + Send + 'static,
 {
     // Held across the build on purpose: a second reload waits for the first.
@@ -200,8 +217,10 @@ async fn apply<F>(
         )),
         Err(_) => Err(format!("{what} not reloaded: a fault of Weir's own")),
     };
+    let done = outcome.is_ok();
     tell(shared, &outcome);
     state.set_fault(what, covered, outcome.err());
+    done
 }
 
 fn tell(shared: &Shared, outcome: &Result<String, String>) {

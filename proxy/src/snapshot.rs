@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use weir_categories::lock::Reading;
 use weir_categories::{CategoryId, CategorySet, Index, Report};
 use weir_config::{Fault, Faults, Loaded, PolicyFile, Settings};
 use weir_policy::Policy;
@@ -77,7 +78,7 @@ pub(crate) fn sources(settings: &Settings) -> Result<Vec<weir_categories::Source
     Ok(sources)
 }
 
-/// What a configured directory of lists is called.
+/// What a directory of lists that people edit is called.
 pub(crate) fn source_name(directory: &Path) -> String {
     directory.file_name().map_or_else(
         || "local".to_owned(),
@@ -94,15 +95,29 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Faults {
     }])
 }
 
-/// Compiles the lists.
+/// Compiles the lists. An edit of several files is seen whole or not at all.
 ///
 /// # Errors
 /// The source that could not be read whole. Faulty lines are no error: they are in the report.
 pub(crate) fn build_index(settings: &Settings) -> Result<(Arc<Index>, Report), Faults> {
     let sources = sources(settings)?;
+    let _still = still(&sources)?;
     let built = weir_categories::build(&sources, &mut |_| {})
         .map_err(|error| unreadable(Path::new("lists"), &error))?;
     Ok((Arc::new(built.index), built.report))
+}
+
+/// Keeps edits of the directories waiting while they are read.
+fn still(sources: &[weir_categories::Source]) -> Result<Vec<Reading>, Faults> {
+    let mut held = Vec::new();
+    for source in sources {
+        if let weir_categories::Root::Directory(directory) = &source.root {
+            let reading =
+                Reading::wait(directory).map_err(|error| unreadable(directory, &error))?;
+            held.extend(reading);
+        }
+    }
+    Ok(held)
 }
 
 impl Snapshot {

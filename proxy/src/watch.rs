@@ -26,6 +26,9 @@ type Seen = BTreeMap<PathBuf, (SystemTime, u64)>;
 pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
     let settings = shared.snapshot.load().settings.clone();
     let (mut lists, mut users) = look(settings).await;
+    // Beside the watching: the first time it compresses every list there is.
+    let noting = Arc::clone(&shared);
+    tokio::spawn(async move { reload::note_versions(&noting, true).await });
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut round = 0u32;

@@ -84,6 +84,7 @@ fn what_people_wrote_stays_as_it_was() {
         directory.path(),
         "games",
         &["https://B.example/", "x.example"],
+        &[],
     )
     .unwrap();
     assert_eq!((report.changed.len(), report.unchanged.len()), (1, 1));
@@ -97,7 +98,7 @@ fn what_people_wrote_stays_as_it_was() {
 fn a_file_that_nothing_changes_in_is_not_written() {
     let directory = lists(&[("games/domains", "a.example")]);
     add(directory.path(), "games", &["a.example"]).unwrap();
-    remove(directory.path(), "games", &["b.example"]).unwrap();
+    remove(directory.path(), "games", &["b.example"], &[]).unwrap();
     assert_eq!(text(&directory, "games/domains"), "a.example");
     assert!(!directory.path().join("games/urls").exists());
 }
@@ -110,14 +111,8 @@ fn an_edit_that_cannot_be_made_says_why_and_changes_nothing() {
     assert!(matches!(add("../games"), Err(EditError::Name(_))));
     assert!(matches!(add("unlisted"), Err(EditError::Name(_))));
     assert!(matches!(add("chat"), Err(EditError::Read { .. })));
-    let unknown = remove(root, "adult", &["b.example"]);
+    let unknown = remove(root, "adult", &["b.example"], &[]);
     assert!(matches!(unknown, Err(EditError::Unknown { .. })));
-    let lock = Lock::take(root).unwrap();
-    assert!(matches!(
-        add("games"),
-        Err(EditError::Lock(LockError::Busy))
-    ));
-    drop(lock);
     fs::write(root.join(manifest::FILE_NAME), "{}").unwrap();
     assert!(matches!(add("games"), Err(EditError::Imported(_))));
     assert_eq!(text(&directory, "games/domains"), "a.example\n");
@@ -150,7 +145,7 @@ fn an_edit_is_in_the_next_build() {
     let sources = [Source::directory("local", directory.path())];
     let index = build(&sources, &mut |_| {}).unwrap().index;
     assert_eq!(index.counts().domains, 1);
-    remove(directory.path(), "games", &["chess.example"]).unwrap();
+    remove(directory.path(), "games", &["chess.example"], &[]).unwrap();
     let index = build(&sources, &mut |_| {}).unwrap().index;
     assert_eq!(index.counts().domains, 0);
     assert!(index.names().id("games").is_some());
@@ -181,4 +176,95 @@ fn a_sorted_list_stays_sorted_and_comments_stay_with_their_entries() {
     );
     add(directory.path(), "chat", &["a.example"]).unwrap();
     assert_eq!(text(&directory, "chat/domains"), "# C\na.example\n");
+}
+
+#[test]
+fn an_edit_waits_for_whoever_has_the_directory() {
+    let directory = lists(&[("games/domains", "a.example\n")]);
+    let root = directory.path().to_owned();
+    let reading = crate::lock::Reading::wait(&root).unwrap();
+    let edit = std::thread::spawn({
+        let root = root.clone();
+        move || add(&root, "games", &["b.example"]).unwrap()
+    });
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(text(&directory, "games/domains"), "a.example\n");
+    drop(reading);
+    assert_eq!(edit.join().unwrap().changed, ["b.example"]);
+}
+
+#[test]
+fn removing_what_lists_of_others_have_writes_an_exception_and_adding_it_takes_it_away() {
+    let directory = lists(&[("games/domains", "local.example\nboth.example\n")]);
+    let theirs = lists(&[
+        (
+            "games/domains",
+            "both.example\ntheirs.example\n.zip\n10.0.0.0/8\n",
+        ),
+        ("games/urls", "x.example/games\nwhole.example/\n"),
+        ("chat/domains", "chat.example\n"),
+    ]);
+    let others = [Source::directory("theirs", theirs.path())];
+    let remove = |entries: &[&str]| remove(directory.path(), "games", entries, &others).unwrap();
+    let report = remove(&[
+        "local.example",
+        "both.example",
+        "www.Theirs.example",
+        "a.zip",
+        "10.1.2.3",
+        "x.example/games/chess",
+        "x.example/other",
+        "sub.whole.example",
+        "chat.example",
+    ]);
+    assert_eq!(report.changed, ["local.example", "both.example"]);
+    assert_eq!(report.unchanged, ["x.example/other", "chat.example"]);
+    let by: Vec<(&str, &str)> = report
+        .excepted
+        .iter()
+        .map(|(entry, listed)| (entry.as_str(), listed[0].entry.as_str()))
+        .collect();
+    assert_eq!(
+        by,
+        [
+            ("both.example", "both.example"),
+            ("www.theirs.example", "theirs.example"),
+            ("a.zip", "zip"),
+            ("10.1.2.3", "10.0.0.0/8"),
+            ("x.example/games/chess", "x.example/games"),
+            ("sub.whole.example", "whole.example/"),
+        ]
+    );
+    assert_eq!(
+        text(&directory, "games/exceptions"),
+        "10.1.2.3\na.zip\nboth.example\nsub.whole.example\nwww.theirs.example\nx.example/games/chess\n"
+    );
+    // An empty file would be taken for an accident.
+    assert!(!directory.path().join("games/domains").exists());
+    // A second time there is nothing left to do.
+    assert_eq!(remove(&["both.example"]).unchanged, ["both.example"]);
+    let report = add(directory.path(), "games", &["Both.example", "a.zip"]).unwrap();
+    assert_eq!(report.no_longer_excepted, ["both.example", "a.zip"]);
+    assert_eq!(report.changed, ["both.example", "a.zip"]);
+    assert!(!text(&directory, "games/exceptions").contains("both.example"));
+    let local = [Source::directory("local", directory.path())];
+    let found = |text| exceptions(&local, text).unwrap();
+    assert_eq!(
+        found("https://a.www.theirs.example/x")[0].entry,
+        "www.theirs.example"
+    );
+    assert_eq!(found("theirs.example"), []);
+    assert_eq!(found("not a name"), []);
+}
+
+#[test]
+fn a_category_that_only_others_have_gets_a_directory_for_its_exception() {
+    let directory = lists(&[]);
+    let theirs = lists(&[("games/domains", "theirs.example\n")]);
+    let others = [Source::directory("theirs", theirs.path())];
+    let report = remove(directory.path(), "games", &["theirs.example"], &others).unwrap();
+    assert_eq!(report.excepted.len(), 1);
+    assert_eq!(text(&directory, "games/exceptions"), "theirs.example\n");
+    let unknown = remove(directory.path(), "adult", &["theirs.example"], &others);
+    assert!(matches!(unknown, Err(EditError::Unknown { .. })));
 }

@@ -37,6 +37,7 @@ use self::stage::Stage;
 use crate::category::{CATEGORIES_MAX, NameError, check_name};
 use crate::entry::MatchKind;
 use crate::formats::{Detected, ENOUGH, Format, Unknown, detect};
+use crate::hygiene::{Review, ReviewError, Rules};
 use crate::lock::{Lock, LockError};
 use crate::manifest::{Manifest, ManifestError, Origin};
 use crate::report::{Faults, Progress};
@@ -64,7 +65,7 @@ impl Default for Limits {
 }
 
 /// What the caller knows about what is imported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How much it may hold.
     pub limits: Limits,
@@ -75,6 +76,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// Go on, also when most of the earlier import of that name goes.
     pub may_shrink: bool,
+    /// Only what these do not doubt goes live.
+    pub rules: Option<Rules>,
 }
 
 /// Why nothing was imported. The lists in force stay in force.
@@ -120,6 +123,9 @@ pub enum ImportError {
         /// Entries of this one.
         now: u64,
     },
+    /// It could not be compared with the one in force.
+    #[error("{0}")]
+    Review(#[from] ReviewError),
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
@@ -211,6 +217,8 @@ pub struct ImportReport {
     pub detected: Option<Detected>,
     /// What became of the lines of every file that was read.
     pub origins: Vec<Origin>,
+    /// What was held back, or would be but for a person's decision.
+    pub review: Review,
 }
 
 /// Imports an archive (`.tar`, `.tar.gz`, `.tar.zst`) or a directory as source `name` into `lists`, within the default
@@ -298,6 +306,7 @@ pub fn run_with(
     stage.seal(&manifest)?;
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);
+    let review = stage.review(options.rules.as_ref())?;
     Ok(ImportReport {
         source: name.to_owned(),
         directory: lists.join(name),
@@ -310,6 +319,7 @@ pub fn run_with(
         format,
         detected,
         origins: manifest.origins,
+        review,
     })
 }
 

@@ -6,17 +6,17 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-
 use super::meter::Meter;
 use super::{Brought, ImportError, Imported};
 use crate::category::NameError;
 use crate::entry::MatchKind;
 use crate::formats::lines::{self, LineReader, LinesError, Told};
 use crate::formats::{Format, Reader, Sink, Tally, v2fly};
+use crate::hygiene::{self, Review, ReviewError, Rules};
 use crate::lock::sync_directory;
 use crate::manifest::{self, Manifest, Origin, Written};
 use crate::report::{Fault, Faults, Phase, Progress};
+use crate::swap::{self, remove_if_there};
 
 /// Bytes that are read or written at once.
 const BUFFER: usize = 64 << 10;
@@ -87,25 +87,13 @@ impl Stage {
             v2fly: v2fly::Files::default(),
         };
         remove_if_there(&stage.directory)?;
-        stage.recover()?;
+        swap::recover(&stage.target)?;
         fs::create_dir_all(stage.directory.join(RAW))?;
         Ok(stage)
     }
 
-    fn old(&self) -> PathBuf {
-        self.target.with_file_name(format!(".old-{}", self.source))
-    }
-
-    /// An import that was killed between the two renames of [`Stage::replace_in_two_steps`] left the source aside.
-    fn recover(&self) -> io::Result<()> {
-        let old = self.old();
-        if old.exists() && !self.target.exists() {
-            return fs::rename(old, &self.target);
-        }
-        remove_if_there(&old)
-    }
-
-    /// Reads a list: entries in normal form into a file of its own, the rest into the faults.
+    /// Reads a list: entries in normal form into a file of its own, the rest into the faults. `shown_as` is its path for
+    /// people.
     pub(super) fn list(
         &mut self,
         list: List<'_>,
@@ -355,39 +343,21 @@ impl Stage {
         Ok(Written::of(&text))
     }
 
-    /// Puts the new source in force. What was there before is removed; true when there was something.
-    pub(super) fn put_in_force(self) -> Result<bool, ImportError> {
+    /// Holds back what `rules` doubt.
+    pub(super) fn review(&self, rules: Option<&Rules>) -> Result<Review, ReviewError> {
+        let Some(rules) = rules else {
+            return Ok(Review::default());
+        };
         let lists = self.target.parent().unwrap_or(Path::new("."));
-        let there = self.target.exists();
-        if !there {
-            fs::rename(&self.directory, &self.target)?;
-        } else if renameat_with(
-            CWD,
-            &self.directory,
-            CWD,
-            &self.target,
-            RenameFlags::EXCHANGE,
-        )
-        .is_err()
-        {
-            self.replace_in_two_steps()?;
-        }
-        // The new lists are in force. Should this fail and the machine crash, either the old or the new are there, whole.
-        _ = sync_directory(lists);
-        Ok(there)
+        // Lists that people wrote there are no earlier import.
+        let is_import = self.target.join(manifest::FILE_NAME).is_file();
+        let current = Some(&*self.target).filter(|_| is_import);
+        hygiene::review(&self.directory, current, lists, &self.source, rules)
     }
 
-    /// For file systems that cannot exchange two directories at once.
-    fn replace_in_two_steps(&self) -> io::Result<()> {
-        let old = self.old();
-        fs::rename(&self.target, &old)?;
-        if let Err(error) = fs::rename(&self.directory, &self.target) {
-            fs::rename(&old, &self.target)?;
-            return Err(error);
-        }
-        // The new lists are in force; the next import removes what is left.
-        _ = fs::remove_dir_all(old);
-        Ok(())
+    /// Puts the new source in force. What was there before is removed; true when there was something.
+    pub(super) fn put_in_force(self) -> io::Result<bool> {
+        swap::put_in_force(&self.directory, &self.target)
     }
 }
 
@@ -405,13 +375,6 @@ fn named((category, kind): &RawList) -> PathBuf {
 
 fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-fn remove_if_there(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {

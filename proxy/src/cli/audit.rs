@@ -40,7 +40,7 @@ pub(super) fn note(state: &Path, command: &str, about: Value) -> Result<(), Fail
 }
 
 /// The person behind `sudo`, as far as the environment tells; the uid beside it is certain.
-fn account() -> Option<String> {
+pub(super) fn account() -> Option<String> {
     let name = std::env::var("SUDO_USER")
         .or_else(|_| std::env::var("USER"))
         .ok()?;

@@ -2,7 +2,10 @@
 //!
 //! What an entry may be and how files change is `weir-categories`'.
 
+mod acting;
 mod edit;
+mod held;
+mod history;
 mod import;
 mod lines;
 mod look;
@@ -12,7 +15,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use weir_categories::{Built, Source};
+use weir_categories::history::Place;
+use weir_categories::hygiene::Verdict;
+use weir_categories::{Built, Root, Source, manifest};
 use weir_config::{Loaded, Settings};
 
 use super::progress::Bar;
@@ -31,13 +36,28 @@ pub(crate) enum Lists {
     /// Remove what was imported under a name.
     Forget(import::Forget),
     /// Add entries to a category: names with everything below them, addresses, networks,
-    /// URLs.
+    /// URLs. An exception for the same entry goes.
     Add(edit::Edit),
-    /// Remove entries from a category.
+    /// Remove entries from a category. What imported lists put there is taken out by an
+    /// exception.
     Remove(edit::Edit),
+    /// Show every change of every list: when, who, how, what came and went, and why.
+    History(history::History),
+    /// Show in which entries two versions of a list differ.
+    Diff(history::Diff),
+    /// Bring back an earlier version of a list, whole.
+    Rollback(history::Rollback),
+    /// Show what was held back of imported lists until a person decides.
+    Held(held::Held),
+    /// Let entries held back have their way: those that would come come, those that would
+    /// go go.
+    Accept(held::Decide),
+    /// Keep things as they are about entries held back, now and at later imports.
+    Drop(held::Decide),
     /// Print every entry of a category.
     Show(look::Show),
-    /// Find what covers a host, and entries that contain a text.
+    /// Find what covers a host, since when, and what decides; and entries that contain a
+    /// text.
     Search(look::Search),
     /// Count what each category holds and from where, and what became of the lines of each
     /// source.
@@ -51,6 +71,12 @@ impl Lists {
             Lists::Forget(forget) => forget.run(loaded, out),
             Lists::Add(edit) => edit.add(loaded, out),
             Lists::Remove(edit) => edit.remove(loaded, out),
+            Lists::History(history) => history.run(loaded, out),
+            Lists::Diff(diff) => diff.run(loaded, out),
+            Lists::Rollback(rollback) => rollback.run(loaded, out),
+            Lists::Held(held) => held.run(loaded, out),
+            Lists::Accept(decide) => decide.run(Verdict::Accept, loaded, out),
+            Lists::Drop(decide) => decide.run(Verdict::Drop, loaded, out),
             Lists::Show(show) => show.run(loaded, out),
             Lists::Search(search) => search.run(loaded, out),
             Lists::Stats(stats) => stats.run(loaded, out),
@@ -96,6 +122,35 @@ fn check_source_name(settings: &Settings, name: &str) -> Result<(), Failure> {
     Err(Failure::Arguments(format!(
         "{name:?} is the name of {taken}: choose another --name, such as the publisher's"
     )))
+/// Where a source is, by its name; one that is not there any more is where imports are.
+fn place(settings: &Settings, name: &str) -> Result<Place, Failure> {
+    let found = sources(settings)?
+        .into_iter()
+        .find(|source| source.name == name);
+    let directory = match found.map(|source| source.root) {
+        Some(Root::Directory(directory)) => directory,
+        Some(Root::Embedded) => {
+            let told = format!("{name} is inside the program and has no versions");
+            return Err(Failure::Arguments(told));
+        }
+        None => {
+            weir_categories::category::check_name(name)
+                .map_err(|error| Failure::Arguments(error.to_string()))?;
+            weir_config::lists::imported(settings).join(name)
+        }
+    };
+    Ok(Place {
+        name: name.to_owned(),
+        directory,
+    })
+}
+
+/// True for a source whose entries people edit: neither imported nor inside the program.
+fn is_edited(source: &Source) -> bool {
+    match &source.root {
+        Root::Directory(directory) => !directory.join(manifest::FILE_NAME).is_file(),
+        Root::Embedded => false,
+    }
 }
 
 fn shown(path: &Path) -> String {
@@ -104,3 +159,5 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_versions;

@@ -1,18 +1,18 @@
 //! `weir lists add` and `weir lists remove`
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use serde_json::json;
 use weir_categories::edit::{self, EditError, EditReport, Listed};
-use weir_categories::lock::LockError;
+use weir_categories::history::{How, Place};
+use weir_categories::{MatchKind, Source};
 use weir_config::Loaded;
 
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
-use super::{edited, shown, sources};
-
-/// How long an edit waits for others: an import holds the lists for longer, and says so.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::acting::Acting;
+use super::{edited, is_edited, shown, sources};
+use crate::versions;
 
 /// Arguments of `weir lists add` and `weir lists remove`.
 #[derive(Debug, clap::Args)]
@@ -22,9 +22,8 @@ pub(crate) struct Edit {
     /// Names, addresses, networks or URLs; a name means everything below it too.
     #[arg(required = true)]
     entries: Vec<String>,
-    /// Why; kept in the audit file beside who and when.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    #[command(flatten)]
+    acting: Acting,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -32,26 +31,26 @@ pub(crate) struct Edit {
 
 impl Edit {
     pub(super) fn add(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        self.note(loaded, "lists add")?;
-        let directory = edited(&loaded.settings);
-        let report =
-            waiting(|| edit::add(&directory, &self.category, &self.texts())).map_err(failure)?;
+        let report = self.change(loaded, "lists add", |directory| {
+            edit::add(directory, &self.category, &self.texts())
+        })?;
         self.tell(loaded, &report, ["Added", "Already there"], &[], out)
     }
 
     pub(super) fn remove(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        self.note(loaded, "lists remove")?;
-        let directory = edited(&loaded.settings);
-        let removed = waiting(|| edit::remove(&directory, &self.category, &self.texts()));
-        let report = match removed {
-            // Of an imported or built-in category there may be nothing here to remove from.
-            Err(EditError::Unknown { .. }) => EditReport {
-                unchanged: self.entries.clone(),
-                ..EditReport::default()
-            },
-            report => report.map_err(failure)?,
-        };
-        let elsewhere = self.elsewhere(loaded, &report)?;
+        let all = sources(&loaded.settings)?;
+        let (edited, others): (Vec<Source>, Vec<Source>) = all.into_iter().partition(is_edited);
+        let report = self.change(loaded, "lists remove", |directory| {
+            match edit::remove(directory, &self.category, &self.texts(), &others) {
+                // Nobody has the category: there is nothing to remove.
+                Err(EditError::Unknown { .. }) => Ok(EditReport {
+                    unchanged: self.entries.clone(),
+                    ..EditReport::default()
+                }),
+                report => report,
+            }
+        })?;
+        let elsewhere = self.elsewhere(&edited, &report)?;
         let told = self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)?;
         Ok(if report.changed.is_empty() {
             Answer::No
@@ -60,8 +59,32 @@ impl Edit {
         })
     }
 
+    /// Makes the change and its version. What was there without a version becomes one first.
+    fn change(
+        &self,
+        loaded: &Loaded,
+        command: &str,
+        make: impl FnOnce(&Path) -> Result<EditReport, EditError>,
+    ) -> Result<EditReport, Failure> {
+        self.acting.warn();
+        self.note(loaded, command)?;
+        let place = edited_place(&loaded.settings);
+        let history = versions::history(&loaded.settings);
+        // Held until the version is made: a running Weir would take the change for one by hand.
+        let turn = history.turn().map_err(Failure::refused)?;
+        versions::found(&turn, &history, &place).map_err(Failure::refused)?;
+        let report = make(&place.directory).map_err(failure)?;
+        let who = self.acting.who();
+        let act = self.acting.act(&who, How::Command);
+        let recorded = turn.record(&place, &act);
+        recorded.map_err(|error| {
+            Failure::Refused(format!("the list was changed, but has no version: {error}"))
+        })?;
+        Ok(report)
+    }
+
     fn note(&self, loaded: &Loaded, command: &str) -> Result<(), Failure> {
-        let (category, entries, reason) = (&self.category, &self.entries, &self.reason);
+        let (category, entries, reason) = (&self.category, &self.entries, &self.acting.reason);
         let about = json!({ "category": category, "entries": entries, "reason": reason });
         audit::note(&loaded.settings.state, command, about)
     }
@@ -70,18 +93,17 @@ impl Edit {
         self.entries.iter().map(String::as_str).collect()
     }
 
-    /// Where else the entries still stand in this category: those lists a removal here does
-    /// not touch.
-    fn elsewhere(&self, loaded: &Loaded, report: &EditReport) -> Result<Vec<Listed>, Failure> {
-        let all = sources(&loaded.settings)?;
+    /// Where else the entries still stand in this category: other directories that people
+    /// edit, which a removal here does not touch.
+    fn elsewhere(&self, edited: &[Source], report: &EditReport) -> Result<Vec<Listed>, Failure> {
         let mut found = Vec::new();
         for entry in report.changed.iter().chain(&report.unchanged) {
-            let listed = edit::search(&all, entry).map_err(failure)?;
-            found.extend(
-                listed
-                    .into_iter()
-                    .filter(|listed| listed.category == self.category && listed.entry == *entry),
-            );
+            let listed = edit::search(edited, entry).map_err(failure)?;
+            found.extend(listed.into_iter().filter(|listed| {
+                listed.category == self.category
+                    && listed.kind != MatchKind::Exception
+                    && listed.entry == *entry
+            }));
         }
         Ok(found)
     }
@@ -109,6 +131,10 @@ impl Edit {
                 "changed": report.changed,
                 "unchanged": report.unchanged,
                 "refused": refused.collect::<Vec<_>>(),
+                "excepted": report.excepted.iter().map(|(entry, listed)| {
+                    json!({ "entry": entry, "listed": listed.iter().map(place).collect::<Vec<_>>() })
+                }).collect::<Vec<_>>(),
+                "no_longer_excepted": report.no_longer_excepted,
                 "still_listed": elsewhere.iter().map(place).collect::<Vec<_>>(),
             });
             output::json(out, &value)?;
@@ -118,6 +144,24 @@ impl Edit {
             if !entries.is_empty() {
                 writeln!(out, "{word}: {}", entries.join(", "))?;
             }
+        }
+        for (entry, listed) in &report.excepted {
+            for listed in listed {
+                let (other, list, file) = (&listed.entry, &listed.list, shown(&listed.file));
+                writeln!(
+                    out,
+                    "{entry} is listed by {list} as {other} ({file}:{}).",
+                    listed.line
+                )?;
+            }
+            writeln!(
+                out,
+                "Excepted: {entry} is not {} any more, whatever imported lists say.",
+                self.category
+            )?;
+        }
+        for entry in &report.no_longer_excepted {
+            writeln!(out, "No longer excepted: {entry}")?;
         }
         for (entry, why) in refused {
             writeln!(out, "Refused: {}: {why}", output::safe(entry))?;
@@ -130,7 +174,12 @@ impl Edit {
                 listed.line
             )?;
         }
-        if !report.changed.is_empty() {
+        let changed = [
+            report.changed.len(),
+            report.excepted.len(),
+            report.no_longer_excepted.len(),
+        ];
+        if changed.iter().any(|count| *count > 0) {
             writeln!(out, "The list is in {}.", shown(&edited(&loaded.settings)))?;
             will_be_noticed(out)?;
         }
@@ -138,18 +187,12 @@ impl Edit {
     }
 }
 
-/// Waits while another command changes the same lists, so that scripts which run several at once lose none.
-fn waiting(
-    mut edit: impl FnMut() -> Result<EditReport, EditError>,
-) -> Result<EditReport, EditError> {
-    let began = Instant::now();
-    loop {
-        match edit() {
-            Err(EditError::Lock(LockError::Busy)) if began.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            done => return done,
-        }
+/// The directory that edits go to, with the name that a running Weir gives its source.
+fn edited_place(settings: &weir_config::Settings) -> Place {
+    let directory = edited(settings);
+    Place {
+        name: crate::snapshot::source_name(&directory),
+        directory,
     }
 }
 

@@ -6,11 +6,17 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use weir_categories::formats::{Format, Tally};
+use weir_categories::history::{History, How, Keep, Place};
+use weir_categories::hygiene::Rules;
 use weir_categories::import::{self, CategoryMap, ForgetError, ImportReport, Options};
 use weir_config::Loaded;
 
 use super::super::progress::Bar;
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
+use super::acting::Acting;
+use super::held::{review_json, tell_review};
+use super::{is_edited, sources};
+use crate::versions;
 
 /// Categories that the map leaves out of which the names are printed.
 const LEFT_OUT_SHOWN: usize = 20;
@@ -42,6 +48,15 @@ pub(crate) struct Import {
     /// told by the first lines when it is not given.
     #[arg(long)]
     format: Option<Format>,
+    /// A file of names by rank, `rank,name` a line such as Tranco's: of its first thousand
+    /// none goes into force unseen.
+    #[arg(long, value_name = "FILE")]
+    top_sites: Option<PathBuf>,
+    /// Take whatever categories gain or lose as wanted.
+    #[arg(long)]
+    any_size: bool,
+    #[command(flatten)]
+    acting: Acting,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -63,11 +78,23 @@ impl Import {
         });
         audit::note(&loaded.settings.state, "lists import", about)?;
         let lists = weir_config::lists::imported(&loaded.settings);
+        let rules = self.rules(loaded)?;
+        let history = versions::history(&loaded.settings);
+        let place = Place {
+            name: self.name.clone(),
+            directory: lists.join(&self.name),
+        };
+        // What an earlier import left is a version before it is replaced.
+        if place.directory.is_dir() {
+            let turn = history.turn().map_err(Failure::refused)?;
+            versions::found(&turn, &history, &place).map_err(Failure::refused)?;
+        }
         let mut bar = Bar::new();
         let options = Options {
             category: self.category.clone(),
             format: self.format,
-            may_shrink: self.force,
+            may_shrink: self.force || self.any_size,
+            rules: Some(rules),
             ..Options::default()
         };
         let mut show = |progress| bar.show(progress);
@@ -77,6 +104,7 @@ impl Import {
             let path = self.path.display();
             Failure::Refused(format!("{path}: {error}; the lists in force stay in force"))
         })?;
+        self.record(&history, &place)?;
         let unruled = unruled(&report, loaded);
         if self.json {
             let mut told = as_json(&report);
@@ -86,6 +114,39 @@ impl Import {
             tell(&report, &unruled, out)?;
         }
         Ok(Answer::Yes)
+    }
+
+    /// What holds entries back: the school's own lists, the sites it relies on, and bounds.
+    fn rules(&self, loaded: &Loaded) -> Result<Rules, Failure> {
+        let mut own: Vec<_> = sources(&loaded.settings)?
+            .into_iter()
+            .filter(is_edited)
+            .collect();
+        own.push(weir_categories::embedded());
+        let mut rules = Rules::new().with_lists(&own).map_err(Failure::refused)?;
+        if let Some(file) = &self.top_sites {
+            rules
+                .add_ranked(file)
+                .map_err(|error| Failure::Arguments(format!("{}: {error}", file.display())))?;
+        }
+        if self.any_size {
+            rules.bounds = None;
+        }
+        Ok(rules)
+    }
+
+    fn record(&self, history: &History, place: &Place) -> Result<(), Failure> {
+        let who = self.acting.who();
+        let act = self.acting.act(&who, How::Import);
+        let recorded = history.turn().and_then(|turn| {
+            turn.record(place, &act)?;
+            turn.prune(&Keep::default(), act.when)
+        });
+        recorded.map(|_| ()).map_err(|error| {
+            Failure::Refused(format!(
+                "the lists are in force, but have no version: {error}"
+            ))
+        })
     }
 }
 
@@ -218,6 +279,7 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
             output::counted(more, "more line", "more lines")
         )?;
     }
+    tell_review(&report.source, &report.review, out)?;
     Ok(will_be_noticed(out)?)
 }
 
@@ -272,5 +334,6 @@ fn as_json(report: &ImportReport) -> Value {
         "duplicates": report.duplicates,
         "faults": faults.collect::<Vec<_>>(),
         "fault_count": report.faults.count(),
+        "review": review_json(&report.review),
     })
 }

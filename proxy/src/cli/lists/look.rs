@@ -2,14 +2,19 @@
 
 use std::io::Write;
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use weir_categories::edit::{self, EditError, Listed};
-use weir_categories::{Index, Match};
+use weir_categories::history::{History, Since};
+use weir_categories::{Index, Match, MatchKind};
 use weir_config::Loaded;
 use weir_host::Host;
 
-use super::super::{Answer, Failure, output};
+use super::super::{Answer, Failure, output, when};
+use super::acting::told;
+use super::history::as_json;
 use super::{build, shown, sources};
+use crate::versions;
 
 /// Arguments of `weir lists show`.
 #[derive(Debug, clap::Args)]
@@ -60,76 +65,142 @@ impl Show {
     }
 }
 
+/// An entry that covers the host, and since when it is listed.
+struct Covering {
+    category: String,
+    found: Match,
+    since: Option<Since>,
+}
+
+/// All that is known of a text.
+struct Answered {
+    covering: Vec<Covering>,
+    exceptions: Vec<Listed>,
+    containing: Vec<Listed>,
+    /// The categories that decide, when the text is a host.
+    categories: Option<Vec<String>>,
+}
+
 impl Search {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let text = self.name.trim();
-        let covering = match Host::parse_text(text) {
-            Ok(host) => {
-                let index = build(&loaded.settings)?.index;
-                covering(&index, &host)
-            }
-            Err(_) => Vec::new(),
+        let all = sources(&loaded.settings)?;
+        let mut answered = Answered {
+            covering: Vec::new(),
+            exceptions: edit::exceptions(&all, text).map_err(Failure::refused)?,
+            containing: edit::search(&all, text).map_err(Failure::refused)?,
+            categories: None,
         };
-        let containing =
-            edit::search(&sources(&loaded.settings)?, text).map_err(Failure::refused)?;
-        if self.json {
-            let covering: Vec<Value> = covering.iter().map(|(category, found)| {
-                json!({ "category": category, "list": &*found.list, "entry": found.entry })
-            }).collect();
-            let containing: Vec<Value> = containing.iter().map(entry_json).collect();
-            output::json(
-                out,
-                &json!({ "covering": covering, "containing": containing }),
-            )?;
-        } else {
-            tell(text, &covering, &containing, out)?;
+        if let Ok(host) = Host::parse_text(text) {
+            let index = build(&loaded.settings)?.index;
+            answered.covering = covering(&index, &host, &versions::history(&loaded.settings))?;
+            let names = index.names();
+            let categories = index.host_categories(&host);
+            let categories = categories.iter().map(|id| names.name(id).to_string());
+            answered.categories = Some(categories.collect());
         }
-        let found = !(covering.is_empty() && containing.is_empty());
+        if self.json {
+            output::json(out, &answered.as_json())?;
+        } else {
+            answered.tell(text, &when::zone(&loaded.policy)?, out)?;
+        }
+        let found = !(answered.covering.is_empty() && answered.containing.is_empty());
         Ok(if found { Answer::Yes } else { Answer::No })
     }
 }
 
-fn covering(index: &Index, host: &Host) -> Vec<(String, Match)> {
-    let matches = index.all(host, 443, None, None).into_iter();
-    matches
-        .map(|found| (index.names().name(found.category).to_string(), found))
-        .collect()
+fn covering(index: &Index, host: &Host, history: &History) -> Result<Vec<Covering>, Failure> {
+    let mut all = Vec::new();
+    for found in index.all(host, 443, None, None) {
+        let category = index.names().name(found.category).to_string();
+        let since = history.since_when(&found.list, &category, found.kind, &found.entry);
+        all.push(Covering {
+            category,
+            since: since.map_err(Failure::refused)?,
+            found,
+        });
+    }
+    Ok(all)
 }
 
-fn tell(
-    text: &str,
-    covering: &[(String, Match)],
-    containing: &[Listed],
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let text = output::safe(text);
-    if covering.is_empty() && containing.is_empty() {
-        writeln!(out, "No list knows {text}.")?;
+impl Answered {
+    fn tell(&self, text: &str, zone: &TimeZone, out: &mut dyn Write) -> Result<(), Failure> {
+        let text = output::safe(text);
+        if self.covering.is_empty() && self.containing.is_empty() {
+            writeln!(out, "No list knows {text}.")?;
+        }
+        for covering in &self.covering {
+            let Covering {
+                category,
+                found,
+                since,
+            } = covering;
+            let since = match since {
+                Some(since) if since.or_before => {
+                    format!(", since {} or before", told(&since.version, zone))
+                }
+                Some(since) => format!(", since {}", told(&since.version, zone)),
+                None => String::new(),
+            };
+            writeln!(
+                out,
+                "{text} is in {category}: entry {} of {}{since}",
+                found.entry, found.list
+            )?;
+        }
+        for listed in &self.exceptions {
+            let (entry, category, list) = (&listed.entry, &listed.category, &listed.list);
+            writeln!(
+                out,
+                "{text} is excepted from {category}: exception {} of {list}",
+                output::safe(entry)
+            )?;
+        }
+        if let Some(categories) = &self.categories {
+            writeln!(out, "What decides: {}.", categories.join(", "))?;
+        }
+        for listed in &self.containing {
+            let (entry, file) = (output::safe(&listed.entry), shown(&listed.file));
+            let (category, line, list) = (&listed.category, listed.line, &listed.list);
+            let kind = match listed.kind {
+                MatchKind::Exception => "exception in ",
+                _ => "",
+            };
+            writeln!(out, "{file}:{line}: {entry} ({kind}{category} of {list})")?;
+        }
+        if self.containing.len() >= edit::SEARCH_MAX {
+            writeln!(
+                out,
+                "These are the first {}; a longer text finds fewer.",
+                edit::SEARCH_MAX
+            )?;
+        }
+        Ok(())
     }
-    for (category, found) in covering {
-        writeln!(
-            out,
-            "{text} is in {category}: entry {} of {}",
-            found.entry, found.list
-        )?;
+
+    fn as_json(&self) -> Value {
+        let covering: Vec<Value> = self
+            .covering
+            .iter()
+            .map(|covering| {
+                let since = covering.since.as_ref();
+                json!({
+                    "category": covering.category,
+                    "list": &*covering.found.list,
+                    "entry": covering.found.entry,
+                    "since": since.map(|since| as_json(&since.version)),
+                    "or_before": since.map(|since| since.or_before),
+                })
+            })
+            .collect();
+        let listed = |listed: &[Listed]| listed.iter().map(entry_json).collect::<Vec<Value>>();
+        json!({
+            "covering": covering,
+            "exceptions": listed(&self.exceptions),
+            "containing": listed(&self.containing),
+            "categories": self.categories,
+        })
     }
-    for listed in containing {
-        let (entry, file) = (output::safe(&listed.entry), shown(&listed.file));
-        let (category, line) = (&listed.category, listed.line);
-        writeln!(
-            out,
-            "{file}:{line}: {entry} ({category} of {})",
-            listed.list
-        )?;
-    }
-    if containing.len() >= edit::SEARCH_MAX {
-        writeln!(
-            out,
-            "These are the first {}; a longer text finds fewer.",
-            edit::SEARCH_MAX
-        )?;
-    }
-    Ok(())
 }
 
 fn entry_json(listed: &Listed) -> Value {

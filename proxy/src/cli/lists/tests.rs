@@ -8,7 +8,7 @@ use super::*;
 use crate::cli::tests::{loaded, said, said_with};
 
 /// Reads a command line as `weir lists` gets it.
-fn lists(line: &[&str]) -> Lists {
+pub(super) fn lists(line: &[&str]) -> Lists {
     #[derive(Parser)]
     struct Alone {
         #[command(subcommand)]
@@ -87,11 +87,15 @@ fn an_import_is_taken_in_searched_and_told_from_what_people_edit() {
     let (answer, text) = said_with(|out| lists(&remove).run(&loaded, out));
     assert_eq!(answer, Answer::No, "nothing was removed");
     assert!(
-        text.contains("casino.example is still listed by theirs"),
+        text.contains("casino.example is listed by theirs as casino.example"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Excepted: casino.example is not gambling any more"),
         "{text}"
     );
     let text = said(|out| lists(&["show", "gambling"]).run(&loaded, out));
-    assert_eq!(text, "bet.example\ncasino.example\n");
+    assert_eq!(text, "bet.example\ncasino.example\ncasino.example\n");
     let json = said(|out| lists(&["stats", "--json"]).run(&loaded, out));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["categories"]["gambling"]["theirs"]["names"], 1);
