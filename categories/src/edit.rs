@@ -371,7 +371,7 @@ fn change(
         let normal = wanted.normal.clone();
         let file = match wanted.kind {
             MatchKind::Url => &mut urls,
-            MatchKind::Domain | MatchKind::Expression => &mut domains,
+            MatchKind::Domain | MatchKind::Expression | MatchKind::Exception => &mut domains,
         };
         if one(file, wanted) {
             file.changed = true;

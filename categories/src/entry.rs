@@ -24,6 +24,9 @@
 //! - The host means itself and everything below it, as in `domains`. A port, if given, must be the request's.
 //!
 //! **expressions**: one regular expression a line; see [`crate::expressions`].
+//!
+//! **exceptions**: a line of `domains` or of `urls`; the category does not hold there. [`crate::exceptions`] says against
+//! which entries.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -46,11 +49,18 @@ pub enum MatchKind {
     Url,
     /// From `expressions`: a regular expression over the whole address.
     Expression,
+    /// From `exceptions`: where the category does not hold.
+    Exception,
 }
 
 impl MatchKind {
     /// All kinds, in the order in which they are asked.
-    pub const ALL: [MatchKind; 3] = [MatchKind::Domain, MatchKind::Url, MatchKind::Expression];
+    pub const ALL: [MatchKind; 4] = [
+        MatchKind::Domain,
+        MatchKind::Url,
+        MatchKind::Expression,
+        MatchKind::Exception,
+    ];
 
     /// The name of the file with entries of this kind, as squidGuard has it.
     pub fn file_name(self) -> &'static str {
@@ -58,10 +68,11 @@ impl MatchKind {
             MatchKind::Domain => "domains",
             MatchKind::Url => "urls",
             MatchKind::Expression => "expressions",
+            MatchKind::Exception => "exceptions",
         }
     }
 
-    /// The kind of a file name, when it is one of the three.
+    /// The kind of a file name, when it is one of the four.
     pub fn of_file_name(name: &str) -> Option<MatchKind> {
         Self::ALL.into_iter().find(|kind| kind.file_name() == name)
     }
@@ -149,6 +160,22 @@ impl fmt::Display for Url {
     }
 }
 
+/// An entry of `exceptions`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Exception {
+    Domain(Domain),
+    Url(Url),
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exception::Domain(domain) => domain.fmt(f),
+            Exception::Url(url) => url.fmt(f),
+        }
+    }
+}
+
 /// What stands on a line without comment and surrounding blanks; `None` when that is nothing.
 pub(crate) fn content(line: &str, kind: MatchKind) -> Option<&str> {
     let line = line.trim_matches(is_blank);
@@ -157,7 +184,7 @@ pub(crate) fn content(line: &str, kind: MatchKind) -> Option<&str> {
     }
     let text = match kind {
         MatchKind::Expression => line,
-        MatchKind::Domain | MatchKind::Url => before_comment(line),
+        MatchKind::Domain | MatchKind::Url | MatchKind::Exception => before_comment(line),
     };
     (!text.is_empty()).then_some(text)
 }
@@ -253,6 +280,14 @@ pub(crate) fn url(text: &str) -> Result<Url, EntryError> {
     })
 }
 
+/// Reads the content of a line of `exceptions`: whatever is no line of `domains` because of a path is one of `urls`.
+pub(crate) fn exception(text: &str) -> Result<Exception, EntryError> {
+    match domain(text) {
+        Err(EntryError::NotADomain) => url(text).map(Exception::Url),
+        domain => domain.map(Exception::Domain),
+    }
+}
+
 fn without_scheme(text: &str) -> &str {
     ["http://", "https://"]
         .into_iter()
@@ -295,6 +330,7 @@ pub fn normal(kind: MatchKind, text: &str) -> Result<String, EntryError> {
     Ok(match kind {
         MatchKind::Domain => domain(text)?.to_string(),
         MatchKind::Url => url(text)?.to_string(),
+        MatchKind::Exception => exception(text)?.to_string(),
         MatchKind::Expression => {
             expressions::check(text)?;
             text.to_owned()
@@ -399,6 +435,28 @@ mod tests {
             assert_eq!(found.as_deref(), Ok(expected), "{text:?}");
             let again = normal(MatchKind::Url, expected);
             assert_eq!(again.as_deref(), Ok(expected), "{expected:?} is not stable");
+        }
+    }
+
+    #[test]
+    fn an_exception_is_a_line_of_domains_or_of_urls() {
+        let table = [
+            ("Example.COM.", Ok("example.com")),
+            (".xxx", Ok("xxx")),
+            ("10.0.0.0/8", Ok("10.0.0.0/8")),
+            ("192.0.2.1", Ok("192.0.2.1")),
+            ("x.example/A/", Ok("x.example/A")),
+            ("https://x.example/", Ok("x.example/")),
+            ("com", Err("a whole top-level domain")),
+            ("*.example.com", Err("need no wildcard")),
+            ("10.1.0.0/8", Err("write 10.0.0.0/8")),
+        ];
+        for (text, expected) in table {
+            let found = normal(MatchKind::Exception, text).map_err(|error| error.to_string());
+            match expected {
+                Ok(form) => assert_eq!(found.as_deref(), Ok(form), "{text:?}"),
+                Err(reason) => assert!(found.unwrap_err().contains(reason), "{text:?}"),
+            }
         }
     }
 

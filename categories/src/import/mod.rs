@@ -127,6 +127,7 @@ impl Brought {
             MatchKind::Domain => imported.domains += lines,
             MatchKind::Url => imported.urls += lines,
             MatchKind::Expression => imported.expressions += lines,
+            MatchKind::Exception => {}
         }
     }
 }

@@ -81,6 +81,7 @@ fn entries(built: &Built) -> BTreeMap<(String, String), Entries> {
             MatchKind::Domain => &mut entries.names,
             MatchKind::Url => &mut entries.urls,
             MatchKind::Expression => &mut entries.expressions,
+            MatchKind::Exception => continue,
         };
         *counted += file.entries;
         entries.faulty += file.faulty;
