@@ -35,7 +35,7 @@ mod store;
 mod table;
 mod urls;
 
-pub use build::{BuildError, Built, build, open};
+pub use build::{BuildError, Built, build, look, open};
 pub use category::{CategoryId, CategorySet, Names};
 pub use entry::MatchKind;
 pub use exceptions::Voided;

@@ -96,11 +96,8 @@ pub enum BuildError {
 /// [`BuildError`] names the source; keep the index in force.
 pub fn build(sources: &[Source], progress: &mut dyn FnMut(Progress)) -> Result<Built, BuildError> {
     let plans = Plans::of(sources)?;
-    let silent: &mut dyn FnMut(Progress) = &mut |_| {};
-    let (of_base, of_overlay) = match plans.base_is_larger() {
-        true => (progress, silent),
-        false => (silent, progress),
-    };
+    let mut silent = |_| {};
+    let (of_base, of_overlay) = told_of(&plans, progress, &mut silent);
     let base = in_memory(&plans.base, of_base)?;
     finish(plans, Arc::new(base), None, of_overlay)
 }
@@ -119,13 +116,42 @@ pub fn open(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Built, BuildError> {
     let plans = Plans::of(sources)?;
-    let silent: &mut dyn FnMut(Progress) = &mut |_| {};
-    let (of_base, of_overlay) = match plans.base_is_larger() {
-        true => (progress, silent),
-        false => (silent, progress),
-    };
+    let mut silent = |_| {};
+    let (of_base, of_overlay) = told_of(&plans, progress, &mut silent);
     let (base, warning) = file::base(place, &plans.base, last.map(Index::base), of_base)?;
     finish(plans, base, warning, of_overlay)
+}
+
+/// [`open`] for whoever only looks: nothing is written. What is not current in `place` is made in memory.
+///
+/// # Errors
+/// [`BuildError`] names the source.
+pub fn look(
+    place: &Path,
+    sources: &[Source],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Built, BuildError> {
+    let plans = Plans::of(sources)?;
+    let mut silent = |_| {};
+    let (of_base, of_overlay) = told_of(&plans, progress, &mut silent);
+    let base = match file::current(place, &plans.base) {
+        Some(store) => store,
+        None => in_memory(&plans.base, of_base)?,
+    };
+    finish(plans, Arc::new(base), None, of_overlay)
+}
+
+/// Who is told of the base and who of the overlay: progress goes on in one direction.
+fn told_of<'a>(
+    plans: &Plans,
+    progress: &'a mut dyn FnMut(Progress),
+    silent: &'a mut dyn FnMut(Progress),
+) -> (&'a mut dyn FnMut(Progress), &'a mut dyn FnMut(Progress)) {
+    if plans.base.bytes() > plans.overlay.bytes() {
+        (progress, silent)
+    } else {
+        (silent, progress)
+    }
 }
 
 fn finish(

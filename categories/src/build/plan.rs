@@ -71,11 +71,6 @@ impl Plans {
             overlay: Plan::of(overlay)?,
         })
     }
-
-    /// Which layer to tell the progress of.
-    pub(crate) fn base_is_larger(&self) -> bool {
-        self.base.bytes() > self.overlay.bytes()
-    }
 }
 
 impl Plan {

@@ -154,6 +154,34 @@ impl Head {
     }
 }
 
+/// The bytes with sums, length and marks put right, as far as there is a head; where its parts lie stays as it is.
+pub(super) fn with_right_sums(bytes: &[u8]) -> Vec<u8> {
+    let body = bytes.get(HEAD..).unwrap_or_default();
+    let mut head = [0; HEAD];
+    for (to, from) in head.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    let number = |at| u64_at(&head, at).unwrap_or_default();
+    let count = u32_at(&head, 12).map_or(0, |count| count as usize);
+    let sections = (0..count.min(SECTIONS_MAX)).map(|n| SECTIONS_AT + n * SECTION);
+    let sections = sections.map(|at| Section {
+        kind: number(at) as u32,
+        start: number(at + 8),
+        length: number(at + 16),
+    });
+    // What was the sums' place is body now, for lengths to be wrong about.
+    let sums: Vec<u8> = body
+        .chunks(BLOCK)
+        .flat_map(|block| sum(block).to_le_bytes())
+        .collect();
+    let head = Head {
+        end: (HEAD + body.len()) as u64,
+        sums: sum(&sums),
+        sections: sections.collect(),
+    };
+    [&head.write(), body, &sums].concat()
+}
+
 /// XXH3, 64 bits.
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)

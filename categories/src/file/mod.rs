@@ -62,6 +62,12 @@ pub fn open_alone(path: &Path) -> Result<Index, FileError> {
     ))
 }
 
+/// A file's bytes with check sums that fit, for fuzzing to get past them.
+#[doc(hidden)]
+pub fn with_right_sums(bytes: &[u8]) -> Vec<u8> {
+    format::with_right_sums(bytes)
+}
+
 /// The base of a plan: the last one, the file's, or a new one that is written; with a warning where it could not be.
 pub(crate) fn base(
     place: &Path,
@@ -94,6 +100,11 @@ pub(crate) fn base(
             Ok((Arc::new(store), Some(warning)))
         }
     }
+}
+
+/// The base of a plan, if a current file has it.
+pub(crate) fn current(place: &Path, plan: &Plan) -> Option<Store> {
+    opened(place, plan, plan.stamp().as_deref())
 }
 
 /// Why there is no file.

@@ -9,7 +9,7 @@ use weir_host::Host;
 
 use super::*;
 use crate::manifest::{FILE_NAME, Manifest, Written};
-use crate::{Built, Source, build, embedded, open};
+use crate::{Built, Source, build, embedded, look, open};
 
 const FILES: [(&str, &str); 6] = [
     (
@@ -225,6 +225,33 @@ fn a_file_with_any_byte_wrong_or_cut_off_anywhere_is_refused() {
     }
 }
 
+/// The sums of a file are no secret: one that was made to pass may say anything, and is refused or answers.
+#[test]
+fn a_file_made_to_pass_its_check_sums_neither_panics_nor_stalls() {
+    let state = State::new();
+    let sources = [Source::directory("ut1", state.root.path().join("ut1"))];
+    open(&state.place(), &sources, None, &mut |_| {}).unwrap();
+    let whole = fs::read(state.place().join(FILE)).unwrap();
+    let place = state.root.path().join("made");
+    let mut opened = 0;
+    let step = if cfg!(miri) { 499 } else { 3 };
+    // A head has nothing but zeros behind its list of parts.
+    for at in (0..440).chain(4096..whole.len()).step_by(step) {
+        for value in [0, 0x7f, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            let beside = state.root.path().join("beside");
+            fs::write(&beside, with_right_sums(&bytes)).unwrap();
+            fs::rename(beside, &place).unwrap();
+            if let Ok(index) = open_alone(&place) {
+                opened += 1;
+                told(&index);
+            }
+        }
+    }
+    assert!(opened > 0, "the sums were put right");
+}
+
 #[test]
 fn a_damaged_or_lost_file_is_made_anew() {
     let state = State::new();
@@ -267,6 +294,21 @@ fn where_nothing_can_be_written_the_base_is_held_in_memory_and_a_warning_says_so
     )
     .unwrap();
     assert_eq!(told(&next.index), told(&memory.index));
+}
+
+#[test]
+fn who_only_looks_uses_a_current_file_and_writes_none() {
+    let state = State::new();
+    let memory = look(&state.place(), &state.sources(), &mut |_| {}).unwrap();
+    assert!(!state.place().exists());
+    state.open(None);
+    let looked = look(&state.place(), &state.sources(), &mut |_| {}).unwrap();
+    assert_eq!(told(&looked.index), told(&memory.index));
+    assert_eq!(looked.report, memory.report);
+    assert!(
+        looked.index.bytes() < memory.index.bytes(),
+        "its names are mapped"
+    );
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(super) fn as_json(explained: &Explained) -> Value {
             "list": &*found.list,
             "kind": found.kind.file_name(),
             "entry": found.entry,
+            "voided": found.voided.as_ref().map(|by| json!({ "list": &*by.list, "entry": by.entry })),
         })
     });
     json!({
@@ -103,7 +104,12 @@ pub(super) fn tell(explained: &Explained, out: &mut dyn Write) -> io::Result<()>
         let category = explained.snapshot.index.names().name(found.category);
         line(
             "listed",
-            format!("{} in {category} of {}", found.entry, found.list),
+            format!(
+                "{} in {category} of {}{}",
+                found.entry,
+                found.list,
+                output::voided(found)
+            ),
         )?;
     }
     if explained.matches.is_empty() {

@@ -73,9 +73,18 @@ impl Search {
         let containing =
             edit::search(&sources(&loaded.settings)?, text).map_err(Failure::refused)?;
         if self.json {
-            let covering: Vec<Value> = covering.iter().map(|(category, found)| {
-                json!({ "category": category, "list": &*found.list, "entry": found.entry })
-            }).collect();
+            let covering: Vec<Value> = covering
+                .iter()
+                .map(|(category, found)| {
+                    let voided = found.voided.as_ref();
+                    json!({
+                        "category": category,
+                        "list": &*found.list,
+                        "entry": found.entry,
+                        "voided": voided.map(|by| json!({ "list": &*by.list, "entry": by.entry })),
+                    })
+                })
+                .collect();
             let containing: Vec<Value> = containing.iter().map(entry_json).collect();
             output::json(
                 out,
@@ -109,8 +118,10 @@ fn tell(
     for (category, found) in covering {
         writeln!(
             out,
-            "{text} is in {category}: entry {} of {}",
-            found.entry, found.list
+            "{text} is in {category}: entry {} of {}{}",
+            found.entry,
+            found.list,
+            output::voided(found)
         )?;
     }
     for listed in containing {
