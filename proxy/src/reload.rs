@@ -108,7 +108,7 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
 }
 
 fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>), Faults> {
-    let (index, report) = snapshot::build_index(settings, Some(&old.index))?;
+    let (index, report) = snapshot::build_index(settings, Some(old.index.as_ref()))?;
     let emptied = snapshot::emptied(&old.filled, &report);
     if emptied.0.is_empty() {
         Ok((index, snapshot::filled(&report)))

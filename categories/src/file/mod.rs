@@ -165,10 +165,12 @@ fn compiled(
         Some(store) => store,
         None => {
             let beside = place.join(BESIDE);
-            let mut writer = write::Writer::create(&beside)?;
-            let compiled = contents.compile(plan, &mut writer, progress)?;
-            writer.finish(&compiled)?;
-            drop(compiled);
+            let made = made(&beside, contents, plan, progress);
+            if made.is_err() {
+                // Half of a file would only take up room, which is perhaps what lacked.
+                _ = fs::remove_file(&beside);
+            }
+            made?;
             fs::rename(&beside, &path)?;
             sync_directory(place)?;
             read::open(&path, &plan.roots).map_err(|error| Refused::File(error.to_string()))?
@@ -180,6 +182,17 @@ fn compiled(
         fs::rename(&beside, place.join(STAMP))?;
     }
     Ok(Store { stamp, ..store })
+}
+
+fn made(
+    beside: &Path,
+    contents: Contents,
+    plan: &Plan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), Refused> {
+    let mut writer = write::Writer::create(beside)?;
+    let compiled = contents.compile(plan, &mut writer, progress)?;
+    Ok(writer.finish(&compiled)?)
 }
 
 /// The right to write below `place`, which is made if need be.

@@ -323,3 +323,47 @@ fn a_file_of_another_version_is_not_read() {
     state.open(None);
     assert!(open_alone(&path).is_ok());
 }
+
+/// Not a test: makes the seeds of the fuzz target, anew with each format and version, from the repository's top:
+/// `WEIR_SEEDS=$PWD/fuzz/corpus/index_file cargo test -p weir-categories --lib -- --ignored seeds`.
+#[test]
+#[ignore = "writes fuzz/corpus/index_file"]
+fn seeds_of_the_fuzz_target() {
+    let to = PathBuf::from(std::env::var_os("WEIR_SEEDS").unwrap());
+    fs::create_dir_all(&to).unwrap();
+    let state = State::new();
+    let sources = [Source::directory("ut1", state.root.path().join("ut1"))];
+    open(&state.place(), &sources, None, &mut |_| {}).unwrap();
+    let whole = fs::read(state.place().join(FILE)).unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(to.join(name), bytes).unwrap();
+    write("whole", &whole);
+    write("empty", b"");
+    write("head-alone", &whole[..4096]);
+    write("cut-off", &whole[..whole.len() - 9]);
+    let changed = |at: usize, with: &[u8]| {
+        let mut bytes = whole.clone();
+        bytes[at..at + with.len()].copy_from_slice(with);
+        bytes
+    };
+    write("other-magic", &changed(0, b"someelse"));
+    write("other-format", &changed(8, &[2]));
+    write("many-sections", &changed(12, &[255, 255, 255, 255]));
+    for section in 0..13 {
+        let at = 40 + 24 * section;
+        write(
+            &format!("section-{section}-far"),
+            &changed(at + 8, &[255; 4]),
+        );
+        write(
+            &format!("section-{section}-long"),
+            &changed(at + 16, &[255, 255]),
+        );
+        write(
+            &format!("section-{section}-none"),
+            &changed(at + 16, &[0; 8]),
+        );
+    }
+    for at in (4096..whole.len() - 64).step_by(1024) {
+        write(&format!("ones-at-{at}"), &changed(at, &[255; 16]));
+    }
+}
