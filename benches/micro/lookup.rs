@@ -1,5 +1,5 @@
-//! What it costs to find the categories of a host: Weir's index beside a map of the standard library, on the starter lists
-//! and on a real collection.
+//! What it costs to find the categories of a host: Weir's index, opened from its file, beside a map of the standard library
+//! and sorted names, on the starter lists and on a real collection; and what it costs to compile and to open that file.
 //!
 //! `hit` asks for names below listed ones, `miss` for names that no list has, `visited` for the most visited sites.
 
@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use weir_benches::{Naive, checkout, is_smoke, listed, shared, spread, top_sites, unlisted};
+use weir_benches::{
+    Naive, Sorted, checkout, is_smoke, listed, shared, spread, top_sites, unlisted,
+};
 use weir_categories::import::{self, CategoryMap};
-use weir_categories::{CategoryId, CategorySet, Index, Source, build};
+use weir_categories::{CategoryId, CategorySet, Index, Source, embedded, file, open};
 use weir_host::Host;
 
 /// Names of one kind that are asked in turn: more than the caches near a core hold tables for.
@@ -22,28 +24,39 @@ struct Engines {
     name: &'static str,
     index: Index,
     naive: Naive,
+    sorted: Sorted,
     asked: Vec<(&'static str, Vec<Host>)>,
 }
 
 impl Engines {
     fn of(name: &'static str, lists: &Path, shared: Option<&Path>) -> Engines {
+        let place = tempfile::tempdir().expect("invariant: there is room for temporary files");
+        let source = match name {
+            "starter" => embedded(),
+            _ => Source::directory(name, lists),
+        };
         let begin = Instant::now();
-        let source = Source::directory(name, lists);
-        let index = build(&[source], &mut |_| {})
+        let index = open(place.path(), &[source], None, &mut |_| {})
             .expect("invariant: the lists are whole")
             .index;
         let (took, names) = (begin.elapsed(), index.counts().domains);
         println!(
-            "{name}: {names} names, index built in {:.2} s, {:.1} bytes a name",
+            "{name}: {names} names, index compiled and written in {:.2} s, {:.1} bytes a name beside the mapped file",
             took.as_secs_f64(),
             index.bytes() as f64 / names as f64
         );
         let naive = Naive::read(lists, index.names()).expect("invariant: the lists were just read");
+        let sorted = Sorted::of(&naive);
+        println!(
+            "{name}: sorted names {:.1} bytes a name",
+            sorted.bytes() as f64 / naive.len().max(1) as f64
+        );
         let asked = asked(lists, shared);
         let engines = Engines {
             name,
             index,
             naive,
+            sorted,
             asked,
         };
         engines.compare();
@@ -58,6 +71,11 @@ impl Engines {
                 found => found,
             };
             assert_eq!(self.index.host_categories(host), expected, "{host}");
+            assert_eq!(
+                self.sorted.categories(host),
+                self.naive.categories(host),
+                "{host}"
+            );
         }
     }
 }
@@ -117,8 +135,40 @@ fn bench(criterion: &mut Criterion, engines: &Engines) {
                 engines.naive.categories(black_box(host))
             });
         });
+        let mut next = hosts.iter().cycle();
+        group.bench_function(BenchmarkId::new("sorted", kind), |bencher| {
+            bencher.iter(|| {
+                let host = next.next().expect("invariant: some are asked");
+                engines.sorted.categories(black_box(host))
+            });
+        });
         group.finish();
     }
+}
+
+/// Compiling a source into a file, and opening that.
+fn make(criterion: &mut Criterion, name: &str, source: Source) {
+    let place = tempfile::tempdir().expect("invariant: there is room for temporary files");
+    let sources = [source];
+    let base = place.path().join("base");
+    let mut group = criterion.benchmark_group(format!("catalogue/{name}"));
+    group.sample_size(10);
+    group.bench_function("compile", |bencher| {
+        bencher.iter(|| {
+            // Without the file nothing is known to be current.
+            _ = std::fs::remove_file(&base);
+            open(place.path(), &sources, None, &mut |_| {}).expect("invariant: the lists are whole")
+        });
+    });
+    if !base.is_file() {
+        // Another bench was asked for.
+        let made = open(place.path(), &sources, None, &mut |_| {});
+        made.expect("invariant: the lists are whole");
+    }
+    group.bench_function("open", |bencher| {
+        bencher.iter(|| file::open_alone(&base).expect("invariant: it was just written"));
+    });
+    group.finish();
 }
 
 fn lookup(criterion: &mut Criterion) {
@@ -128,10 +178,12 @@ fn lookup(criterion: &mut Criterion) {
         criterion,
         &Engines::of("starter", &starter, shared.as_deref()),
     );
+    make(criterion, "starter", embedded());
     if let Some(shared) = shared
         && let Some((_place, lists)) = real(&shared)
     {
         bench(criterion, &Engines::of("ut1", &lists, Some(&shared)));
+        make(criterion, "ut1", Source::directory("ut1", lists));
     }
 }
 

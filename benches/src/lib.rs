@@ -7,7 +7,7 @@ mod weir;
 
 use std::path::{Path, PathBuf};
 
-pub use naive::Naive;
+pub use naive::{Naive, Sorted};
 pub use sites::{listed, spread, top_sites, unlisted};
 pub use weir::{Running, find};
 

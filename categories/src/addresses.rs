@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use weir_host::address::{Network, unwrapped};
 
+use crate::bytes::{array, u16_at, u32_at, u64_at};
+
 /// Networks with the number of a set each.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
@@ -49,6 +51,48 @@ impl Addresses {
         found
     }
 
+    /// Writes every network with its set: prefix, set, first address; IPv4 first, counted.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let count: usize = self.v4.iter().map(|level| level.firsts.len()).sum();
+        out.extend_from_slice(&(count as u64).to_le_bytes());
+        for level in &self.v4 {
+            for (first, set) in level.firsts.iter().zip(&level.sets) {
+                out.push(level.prefix);
+                out.extend_from_slice(&set.to_le_bytes());
+                out.extend_from_slice(&first.to_le_bytes());
+            }
+        }
+        for level in &self.v6 {
+            for (first, set) in level.firsts.iter().zip(&level.sets) {
+                out.push(level.prefix);
+                out.extend_from_slice(&set.to_le_bytes());
+                out.extend_from_slice(&first.to_le_bytes());
+            }
+        }
+    }
+
+    /// Reads what [`Addresses::write`] wrote. `None` for anything that it cannot have written.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Addresses> {
+        const V4: usize = 7;
+        const V6: usize = 19;
+        let count = usize::try_from(u64_at(bytes, 0)?).ok()?;
+        let (v4, v6) = bytes.get(8..)?.split_at_checked(count.checked_mul(V4)?)?;
+        let ((v4, []), (v6, [])) = (v4.as_chunks::<V4>(), v6.as_chunks::<V6>()) else {
+            return None;
+        };
+        let v4 = v4
+            .iter()
+            .map(|item| Some((item[0], u16_at(item, 1)?, u32_at(item, 3)?)));
+        let wide = |item: &[u8; V6]| {
+            let first = u128::from_le_bytes(array(item, 3)?);
+            Some((item[0], u16_at(item, 1)?, first))
+        };
+        Some(Addresses {
+            v4: levels(v4, 32, mask_v4)?,
+            v6: levels(v6.iter().map(wide), 128, mask_v6)?,
+        })
+    }
+
     /// Every listed network that contains `address` with its set, longest prefix first.
     pub(crate) fn containing(&self, address: IpAddr) -> impl Iterator<Item = (Network, u16)> {
         let address = unwrapped(address);
@@ -85,6 +129,31 @@ impl Addresses {
         let v6: usize = self.v6.iter().map(|level| level.firsts.len() * 18).sum();
         v4 + v6
     }
+}
+
+/// Levels of items in their order: longest prefix first, then ascending without repetition. `None` in any other.
+fn levels<T: Ord + Copy + std::ops::BitAnd<Output = T>>(
+    items: impl Iterator<Item = Option<(u8, u16, T)>>,
+    most: u8,
+    mask: impl Fn(u8) -> T,
+) -> Option<Vec<Level<T>>> {
+    let mut levels: Vec<Level<T>> = Vec::new();
+    let items: Vec<(u8, u16, T)> = items.collect::<Option<_>>()?;
+    for level in items.chunk_by(|a, b| a.0 == b.0) {
+        let prefix = level.first()?.0;
+        let ordered = level.is_sorted_by(|a, b| a.2 < b.2);
+        let aligned = prefix <= most && level.iter().all(|item| item.2 & mask(prefix) == item.2);
+        let longer = levels.last().is_none_or(|last| last.prefix > prefix);
+        if !(ordered && aligned && longer) {
+            return None;
+        }
+        levels.push(Level {
+            prefix,
+            firsts: level.iter().map(|item| item.2).collect(),
+            sets: level.iter().map(|item| item.1).collect(),
+        });
+    }
+    Some(levels)
 }
 
 fn level_of<T>(
@@ -161,6 +230,36 @@ mod tests {
             assert_eq!(found(&listed, spelling), ["192.0.2.7"], "{spelling}");
         }
         assert!(found(&listed, "192.0.2.8").is_empty());
+    }
+
+    #[test]
+    fn networks_are_read_back_as_they_were_written_and_nothing_else_is() {
+        let listed = addresses(&[
+            "10.0.0.0/8",
+            "10.1.2.3",
+            "10.1.2.4",
+            "2001:db8::/32",
+            "::/0",
+        ]);
+        let mut file = Vec::new();
+        listed.write(&mut file);
+        let again = Addresses::read(&file).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{listed:?}"));
+        for length in 0..file.len() {
+            let cut = Addresses::read(&file[..length]);
+            assert!(
+                cut.is_none_or(|cut| cut.len() < listed.len()),
+                "{length} bytes"
+            );
+        }
+        let mut unsorted = file.clone();
+        unsorted.swap(8 + 6, 8 + 7 + 6);
+        unsorted.swap(8 + 3, 8 + 7 + 3);
+        assert!(Addresses::read(&unsorted).is_none());
+        let none = Addresses::default();
+        file.clear();
+        none.write(&mut file);
+        assert_eq!(Addresses::read(&file).unwrap().len(), 0);
     }
 
     #[test]

@@ -26,6 +26,9 @@
 //! **exceptions**: lines as in `domains` and in `urls`: where the category does not hold.
 //!
 //! **expressions**: one regular expression a line; see [`crate::expressions`].
+//!
+//! **exceptions**: a line of `domains` or of `urls`; the category does not hold there. [`crate::exceptions`] says against
+//! which entries.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -159,6 +162,22 @@ impl fmt::Display for Url {
     }
 }
 
+/// An entry of `exceptions`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Exception {
+    Domain(Domain),
+    Url(Url),
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exception::Domain(domain) => domain.fmt(f),
+            Exception::Url(url) => url.fmt(f),
+        }
+    }
+}
+
 /// What stands on a line without comment and surrounding blanks; `None` when that is nothing.
 pub(crate) fn content(line: &str, kind: MatchKind) -> Option<&str> {
     let line = line.trim_matches(is_blank);
@@ -263,6 +282,14 @@ pub(crate) fn url(text: &str) -> Result<Url, EntryError> {
     })
 }
 
+/// Reads the content of a line of `exceptions`: whatever is no line of `domains` because of a path is one of `urls`.
+pub(crate) fn exception(text: &str) -> Result<Exception, EntryError> {
+    match domain(text) {
+        Err(EntryError::NotADomain) => url(text).map(Exception::Url),
+        domain => domain.map(Exception::Domain),
+    }
+}
+
 fn without_scheme(text: &str) -> &str {
     ["http://", "https://"]
         .into_iter()
@@ -305,14 +332,11 @@ pub fn normal(kind: MatchKind, text: &str) -> Result<String, EntryError> {
     Ok(match kind {
         MatchKind::Domain => domain(text)?.to_string(),
         MatchKind::Url => url(text)?.to_string(),
+        MatchKind::Exception => exception(text)?.to_string(),
         MatchKind::Expression => {
             expressions::check(text)?;
             text.to_owned()
         }
-        MatchKind::Exception => match domain(text) {
-            Err(EntryError::NotADomain) => url(text)?.to_string(),
-            domain => domain?.to_string(),
-        },
     })
 }
 
@@ -413,6 +437,28 @@ mod tests {
             assert_eq!(found.as_deref(), Ok(expected), "{text:?}");
             let again = normal(MatchKind::Url, expected);
             assert_eq!(again.as_deref(), Ok(expected), "{expected:?} is not stable");
+        }
+    }
+
+    #[test]
+    fn an_exception_is_a_line_of_domains_or_of_urls() {
+        let table = [
+            ("Example.COM.", Ok("example.com")),
+            (".xxx", Ok("xxx")),
+            ("10.0.0.0/8", Ok("10.0.0.0/8")),
+            ("192.0.2.1", Ok("192.0.2.1")),
+            ("x.example/A/", Ok("x.example/A")),
+            ("https://x.example/", Ok("x.example/")),
+            ("com", Err("a whole top-level domain")),
+            ("*.example.com", Err("need no wildcard")),
+            ("10.1.0.0/8", Err("write 10.0.0.0/8")),
+        ];
+        for (text, expected) in table {
+            let found = normal(MatchKind::Exception, text).map_err(|error| error.to_string());
+            match expected {
+                Ok(form) => assert_eq!(found.as_deref(), Ok(form), "{text:?}"),
+                Err(reason) => assert!(found.unwrap_err().contains(reason), "{text:?}"),
+            }
         }
     }
 

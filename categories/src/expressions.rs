@@ -9,11 +9,20 @@
 //! character classes (`[[:<:]]`), a bare `[` and the set operators `&&`, `--`, `~~` inside brackets, back-references. A
 //! backslash inside brackets escapes, as most list authors believe, where POSIX takes it literally.
 
+mod prefilter;
+
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use thiserror::Error;
+use weir_host::Host;
+
+use self::prefilter::{Filter, Words};
+use crate::urls::Address;
 
 /// Most bytes of one expression.
 pub const EXPRESSION_MAX: usize = 4096;
+/// Most bytes of an address that expressions see: as long as the request line that common servers take (8 KiB). What a longer
+/// address has behind them is not looked at.
+pub const SUBJECT_MAX: usize = 8192;
 /// What one expression may become, in bytes. The largest in UT1 needs about a tenth.
 const ONE_LIMIT: usize = 1 << 20;
 /// What the expressions of one list compiled together may become, in bytes; beyond it they are compiled in parts.
@@ -42,44 +51,102 @@ pub enum ExpressionError {
     Everything,
 }
 
-/// The expressions of one list and category.
-#[derive(Debug)]
+/// The expressions of all lists of a layer.
+#[derive(Debug, Default)]
 pub(crate) struct Expressions {
-    parts: Vec<(RegexSet, Vec<String>)>,
+    /// Tag and texts of each list.
+    lists: Vec<(u16, Vec<String>)>,
+    parts: Vec<Part>,
+    filter: Filter,
+}
+
+/// Expressions of one list that are asked together.
+#[derive(Debug)]
+struct Part {
+    tag: u16,
+    set: RegexSet,
+    texts: Vec<String>,
 }
 
 impl Expressions {
-    /// Compiles expressions that [`check`] has passed.
-    pub(crate) fn new(texts: Vec<String>) -> Expressions {
+    /// Compiles expressions that [`check`] has passed: for each list its tag and its expressions.
+    pub(crate) fn new(lists: Vec<(u16, Vec<String>)>) -> Expressions {
         let mut parts = Vec::new();
-        compile(texts, &mut parts);
-        Expressions { parts }
+        let mut words = Words::default();
+        for (tag, texts) in &lists {
+            let with_words = |text: &String| (text.clone(), prefilter::required(text));
+            let (some, none): (Vec<_>, Vec<_>) = texts
+                .iter()
+                .map(with_words)
+                .partition(|(_, words)| words.is_some());
+            let from = parts.len();
+            compile(
+                *tag,
+                some.iter().map(|(text, _)| text.clone()).collect(),
+                &mut parts,
+            );
+            for number in from..parts.len() {
+                some.iter()
+                    .for_each(|(_, found)| words.add(found.iter().flatten(), number));
+            }
+            let from = parts.len();
+            compile(
+                *tag,
+                none.into_iter().map(|(text, _)| text).collect(),
+                &mut parts,
+            );
+            (from..parts.len()).for_each(|number| words.always(number));
+        }
+        Expressions {
+            filter: Filter::new(words, parts.len()),
+            lists,
+            parts,
+        }
     }
 
-    /// True when any of them matches.
-    pub(crate) fn is_match(&self, subject: &str) -> bool {
-        self.parts
-            .iter()
-            .any(|(set, _)| set.is_match(subject.as_bytes()))
+    /// Gives `found` the tag of every list of which any expression matches.
+    pub(crate) fn tags(&self, subject: &Subject, mut found: impl FnMut(u16)) {
+        if self.parts.is_empty() {
+            return;
+        }
+        let text = subject.bytes();
+        self.filter.each(text, |number| {
+            if let Some(part) = self.parts.get(number)
+                && part.set.is_match(text)
+            {
+                found(part.tag);
+            }
+        });
     }
 
-    /// Those that match.
-    pub(crate) fn matching(&self, subject: &str) -> impl Iterator<Item = &str> {
-        self.parts.iter().flat_map(move |(set, texts)| {
-            set.matches(subject.as_bytes())
-                .into_iter()
-                .filter_map(|at| texts.get(at).map(String::as_str))
-        })
+    /// Gives `found` every expression that matches with the tag of its list.
+    pub(crate) fn each<'a>(&'a self, subject: &Subject, mut found: impl FnMut(u16, &'a str)) {
+        for part in &self.parts {
+            for at in part.set.matches(subject.bytes()) {
+                if let Some(text) = part.texts.get(at) {
+                    found(part.tag, text);
+                }
+            }
+        }
+    }
+
+    /// Tag and texts of each list.
+    pub(crate) fn lists(&self) -> &[(u16, Vec<String>)] {
+        &self.lists
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.parts.iter().map(|(_, texts)| texts.len()).sum()
+        self.lists.iter().map(|(_, texts)| texts.len()).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
     }
 }
 
 /// All in one set if that stays within bounds, else in halves. A single one that [`check`] passed always compiles.
-fn compile(mut texts: Vec<String>, parts: &mut Vec<(RegexSet, Vec<String>)>) {
+fn compile(tag: u16, mut texts: Vec<String>, parts: &mut Vec<Part>) {
     if texts.is_empty() {
         return;
     }
@@ -89,27 +156,41 @@ fn compile(mut texts: Vec<String>, parts: &mut Vec<(RegexSet, Vec<String>)>) {
         .size_limit(SET_LIMIT)
         .build();
     match compiled {
-        Ok(set) => parts.push((set, texts)),
+        Ok(set) => parts.push(Part { tag, set, texts }),
         Err(_) if texts.len() > 1 => {
             let rest = texts.split_off(texts.len() / 2);
-            compile(texts, parts);
-            compile(rest, parts);
+            compile(tag, texts, parts);
+            compile(tag, rest, parts);
         }
         Err(_) => {}
     }
 }
 
-/// What expressions are matched against. Takes normal forms.
-pub(crate) fn subject(host: &str, path: &str, query: Option<&str>) -> String {
-    let length = host.len() + path.len() + query.map_or(0, |query| query.len() + 1);
-    let mut text = String::with_capacity(length);
-    text.push_str(host);
+/// What expressions are matched against.
+pub(crate) struct Subject(String);
+
+impl Subject {
+    fn bytes(&self) -> &[u8] {
+        let bytes = self.0.as_bytes();
+        bytes.get(..SUBJECT_MAX).unwrap_or(bytes)
+    }
+}
+
+/// The text of an address for expressions.
+pub(crate) fn subject(address: &Address<'_>) -> Subject {
+    let (path, query) = (address.path, address.query);
+    let mut text =
+        String::with_capacity(64 + path.len() + query.map_or(0, |query| query.len() + 1));
+    match address.host {
+        Host::Name(name) => text.push_str(name.as_str()),
+        host => text.push_str(&host.bracketed().to_string()),
+    }
     text.push_str(path);
     if let Some(query) = query {
         text.push('?');
         text.push_str(query);
     }
-    text
+    Subject(text)
 }
 
 /// Checks that `text` can be used.
@@ -214,7 +295,29 @@ mod tests {
 
     fn found(expression: &str, subject: &str) -> bool {
         check(expression).unwrap();
-        Expressions::new(vec![expression.to_owned()]).is_match(subject)
+        !matching(&[expression], subject).is_empty()
+    }
+
+    fn list(texts: &[&str]) -> Expressions {
+        Expressions::new(vec![(
+            3,
+            texts.iter().map(|text| (*text).to_owned()).collect(),
+        )])
+    }
+
+    /// Asks in both ways, which must agree.
+    fn matching(texts: &[&str], subject: &str) -> Vec<String> {
+        let list = list(texts);
+        let subject = Subject(subject.to_owned());
+        let mut found = Vec::new();
+        list.each(&subject, |tag, text| {
+            assert_eq!(tag, 3);
+            found.push(text.to_owned());
+        });
+        let mut tagged = false;
+        list.tags(&subject, |_| tagged = true);
+        assert_eq!(tagged, !found.is_empty(), "{texts:?} {:?}", subject.0);
+        found
     }
 
     #[test]
@@ -301,21 +404,51 @@ mod tests {
 
     #[test]
     fn a_list_too_large_for_one_set_is_compiled_in_parts_and_all_of_it_matches() {
-        let texts: Vec<String> = (0..60).map(|n| format!("x{n}y[a-z]{{10000}}")).collect();
-        let list = Expressions::new(texts.clone());
+        let texts: Vec<String> = (0..60).map(|n| format!("x{n}y[a-z]{{8000}}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let list = list(&texts);
         assert!(list.parts.len() > 1, "one set took it all");
         assert_eq!(list.len(), texts.len());
         for at in [0, 31, 59] {
-            let subject = format!("x{at}y{}", "q".repeat(10_000));
-            let found: Vec<&str> = list.matching(&subject).collect();
-            assert_eq!(found, [texts[at].as_str()]);
+            let subject = format!("x{at}y{}", "q".repeat(8_000));
+            assert_eq!(matching(&texts, &subject), [texts[at]]);
         }
     }
 
     #[test]
     fn every_expression_that_matches_is_told() {
-        let list = Expressions::new(vec!["aa".into(), "bb".into(), "cc".into()]);
-        let found: Vec<&str> = list.matching("x.example/cc/aa").collect();
-        assert_eq!(found, ["aa", "cc"]);
+        assert_eq!(
+            matching(&["aa", "bb", "cc"], "x.example/cc/aa"),
+            ["aa", "cc"]
+        );
+    }
+
+    #[test]
+    fn an_address_is_looked_at_as_far_as_servers_take_it() {
+        let path = |before: usize| format!("x.example/{}needle", "a".repeat(before));
+        assert_eq!(matching(&["needle"], &path(8_000)), ["needle"]);
+        assert_eq!(matching(&["needle"], &path(SUBJECT_MAX)), [""; 0]);
+    }
+
+    /// The worst that could be thought of: expressions whose automata grow without end, so that the engine falls back to its
+    /// slowest way, on the longest address.
+    #[test]
+    fn no_expression_stalls_a_request() {
+        let worst = [
+            "(a|b)*a(a|b){400}c",
+            "([a-z0-9]+/)+[a-z]{2000}=$",
+            "(.*a){30}b{50}$",
+            "(x+x+)+y",
+        ];
+        let subject = Subject(format!("x.example/{}", "abax".repeat(4_000)));
+        for text in worst {
+            check(text).unwrap();
+            let list = list(&[text]);
+            let begin = std::time::Instant::now();
+            list.tags(&subject, |_| {});
+            let took = begin.elapsed();
+            println!("{text}: {took:?}");
+            assert!(took < std::time::Duration::from_secs(1), "{text}: {took:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Decides which categories an address is in, and by which entry of which list. Immutable: a change of any list is a new
 //! index, and whoever asks keeps one for the whole of a request.
 //!
-//! It does not decide what becomes of a category (`weir-policy`), and it reads no files ([`crate::build`]).
+//! It does not decide what becomes of a category (`weir-policy`), and it reads no files ([`crate::build`], [`crate::file`]).
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,13 +10,14 @@ use std::sync::Arc;
 use weir_host::address::unwrapped;
 use weir_host::{Host, normal_query};
 
-use crate::addresses::Addresses;
 use crate::category::{CategoryId, CategorySet, Names};
 use crate::entry::MatchKind;
-use crate::expressions::{self, Expressions};
+use crate::exceptions::{Found, LEAST, Voided};
+use crate::expressions;
 use crate::hash;
-use crate::table::Table;
-use crate::urls::{Address, Urls};
+use crate::layer::{Layer, Tag};
+use crate::store::{Regions, Store};
+use crate::urls::{Address, Hit};
 
 /// Why a target is in a category.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,14 +30,17 @@ pub struct Match {
     pub kind: MatchKind,
     /// The entry that matched, in normal form; an expression as it is written.
     pub entry: String,
+    /// The exception that takes this match away again, where one does: then it puts the target into nothing.
+    pub voided: Option<Voided>,
 }
 
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Distinct names. A name in several categories or lists counts once.
+    /// Distinct names. A name in several categories or lists counts once; one that both imported lists and lists that people
+    /// edit have counts twice.
     pub domains: usize,
-    /// Distinct addresses and networks.
+    /// Distinct addresses and networks, likewise.
     pub addresses: usize,
     /// Entries of `urls`; one that several categories or lists have counts once for each.
     pub urls: usize,
@@ -48,38 +52,55 @@ pub struct Counts {
     pub lists: usize,
 }
 
-/// A category of one source: what every entry carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Tag {
-    pub(crate) category: CategoryId,
-    pub(crate) source: u16,
-}
-
-/// The distinct combinations of tags. A name holds the number of its combination.
-#[derive(Debug, Default)]
-pub(crate) struct Sets {
-    /// Beside the tags, so that the common question reads nothing else.
-    pub(crate) categories: Box<[CategorySet]>,
-    pub(crate) tags: Box<[Box<[u16]>]>,
-}
-
 /// Millions of names, addresses, URLs and expressions with their categories, ready to be asked.
 #[derive(Debug)]
 pub struct Index {
-    pub(crate) names: Names,
-    pub(crate) sources: Vec<Arc<str>>,
-    pub(crate) tags: Vec<Tag>,
-    pub(crate) sets: Sets,
-    pub(crate) table: Table,
+    names: Names,
+    sources: Vec<Arc<str>>,
+    /// Those that have anything, the base first.
+    layers: Box<[Layer]>,
     /// Some list has a whole top-level domain.
-    pub(crate) top_levels: bool,
-    pub(crate) addresses: Addresses,
-    pub(crate) urls: Urls,
-    pub(crate) expressions: Vec<(u16, Expressions)>,
-    pub(crate) version: String,
+    top_levels: bool,
+    exceptions: bool,
+    /// Some list has expressions.
+    expressions: bool,
+    base: Arc<Store>,
+    version: String,
 }
 
 impl Index {
+    /// One index of both layers. `names` are the categories, `sources` all sources in their order.
+    pub(crate) fn new(
+        names: Names,
+        sources: Vec<Arc<str>>,
+        base: Arc<Store>,
+        overlay: Arc<Store>,
+        version: String,
+    ) -> Index {
+        let layers = [(&base, false), (&overlay, true)];
+        let layers: Box<[Layer]> = layers
+            .into_iter()
+            .filter(|(store, _)| !store.tags.is_empty())
+            .map(|(store, local)| Layer::new(Arc::clone(store), &names, &sources, local))
+            .collect();
+        let any = |has: fn(&Store) -> bool| layers.iter().any(|layer| has(&layer.store));
+        Index {
+            top_levels: any(|store| store.entries.top_levels || store.exceptions.top_levels),
+            exceptions: any(|store| !store.exceptions.is_empty()),
+            expressions: any(|store| !store.expressions.is_empty()),
+            names,
+            sources,
+            layers,
+            base,
+            version,
+        }
+    }
+
+    /// The layer that seldom changes, for the next index.
+    pub(crate) fn base(&self) -> &Arc<Store> {
+        &self.base
+    }
+
     /// The categories of this index: what rules may name.
     pub fn names(&self) -> &Names {
         &self.names
@@ -87,11 +108,12 @@ impl Index {
 
     /// How much there is of everything.
     pub fn counts(&self) -> Counts {
+        let sum = |of: fn(&Store) -> usize| self.layers.iter().map(|layer| of(&layer.store)).sum();
         Counts {
-            domains: self.table.len(),
-            addresses: self.addresses.len(),
-            urls: self.urls.len(),
-            expressions: self.expressions.iter().map(|(_, list)| list.len()).sum(),
+            domains: sum(|store| store.entries.names.len()),
+            addresses: sum(|store| store.entries.addresses.len()),
+            urls: sum(|store| store.entries.urls.len()),
+            expressions: sum(|store| store.expressions.len()),
             categories: self.names.len() - 2,
             lists: self.sources.len(),
         }
@@ -102,15 +124,18 @@ impl Index {
         &self.version
     }
 
-    /// Bytes of memory held, without what compiled expressions need.
+    /// Bytes of memory held, without what compiled expressions need and without what is mapped from a file.
     pub fn bytes(&self) -> usize {
-        self.table.bytes() + self.addresses.bytes() + self.urls.bytes()
+        let of = |layer: &Layer| layer.store.entries.bytes() + layer.store.exceptions.bytes();
+        self.layers.iter().map(of).sum()
     }
 
     /// Every category of this host by the lists of names and addresses: its own and those of all its parents, on whole
-    /// labels only. [`CategoryId::UNLISTED`] or [`CategoryId::ADDRESS`] when there is none. Allocates nothing.
+    /// labels only, without those that an exception takes away. [`CategoryId::UNLISTED`] or [`CategoryId::ADDRESS`] when there
+    /// is none. Allocates nothing, but where exceptions are met.
     pub fn host_categories(&self, host: &Host) -> CategorySet {
-        or_built_in(self.of_host(host), host)
+        let found = self.less_exceptions(self.of_host(host, None), host, None);
+        or_built_in(found, host)
     }
 
     /// [`Index::host_categories`] with those of the lists of URLs and expressions. `path` is in the form of
@@ -123,30 +148,27 @@ impl Index {
         query: Option<&str>,
     ) -> CategorySet {
         let host = &*plain(host);
-        let mut found = self.of_host(host);
         let query = query.map(normal_query);
-        let query = query.as_deref();
         let address = Address {
             host,
             port,
             path,
-            query,
+            query: query.as_deref(),
         };
-        self.urls
-            .matching(&address, &mut |tag, _| self.insert(&mut found, tag));
-        if !self.expressions.is_empty() {
-            let subject = expressions::subject(&host.bracketed().to_string(), path, query);
-            for (tag, list) in &self.expressions {
-                if list.is_match(&subject) {
-                    self.insert(&mut found, *tag);
-                }
+        let mut found = self.of_host(host, Some(&address));
+        if self.expressions {
+            let subject = expressions::subject(&address);
+            for layer in &self.layers {
+                let expressions = &layer.store.expressions;
+                expressions.tags(&subject, |tag| layer.insert(&mut found, tag));
             }
         }
-        or_built_in(found, host)
+        or_built_in(self.less_exceptions(found, host, Some(&address)), host)
     }
 
     /// The entry that puts this target into `category`: the longest name or network first, then URLs, then expressions.
-    /// `None` for the built-in categories, which no entry gives. For records and pages: it allocates.
+    /// `None` for the built-in categories, which no entry gives, and where an exception takes every match away. For records
+    /// and pages: it allocates.
     pub fn find(
         &self,
         category: CategoryId,
@@ -155,12 +177,13 @@ impl Index {
         path: Option<&str>,
         query: Option<&str>,
     ) -> Option<Match> {
-        let matches = self.all(host, port, path, query);
-        matches.into_iter().find(|found| found.category == category)
+        let matches = self.all(host, port, path, query).into_iter();
+        let mut holding = matches.filter(|found| found.voided.is_none());
+        holding.find(|found| found.category == category)
     }
 
-    /// Every entry that this target falls under, in the order of [`Index::find`]. Without a path only lists of names and
-    /// addresses are asked.
+    /// Every entry that this target falls under, in the order of [`Index::find`], those that exceptions make void included
+    /// and marked. Without a path only lists of names and addresses are asked.
     pub fn all(
         &self,
         host: &Host,
@@ -168,109 +191,178 @@ impl Index {
         path: Option<&str>,
         query: Option<&str>,
     ) -> Vec<Match> {
-        let mut found = Vec::new();
-        self.all_of_host(host, &mut found);
-        let Some(path) = path else {
-            return found;
-        };
         let host = &*plain(host);
         let query = query.map(normal_query);
-        let query = query.as_deref();
-        let address = Address {
+        let address = path.map(|path| Address {
             host,
             port,
             path,
-            query,
-        };
-        self.urls.matching(&address, &mut |tag, entry| {
-            found.extend(self.explained(tag, MatchKind::Url, entry));
+            query: query.as_deref(),
         });
-        let subject = expressions::subject(&host.bracketed().to_string(), path, query);
-        for (tag, list) in &self.expressions {
-            let matching = list.matching(&subject);
-            found.extend(matching.filter_map(|e| self.explained(*tag, MatchKind::Expression, e)));
-        }
-        found
+        let entries = self.entries(host, address.as_ref());
+        let exceptions = self.exceptions(host, address.as_ref());
+        self.told(entries, &exceptions)
     }
 
-    fn of_host(&self, host: &Host) -> CategorySet {
+    #[inline]
+    fn of_host(&self, host: &Host, address: Option<&Address<'_>>) -> CategorySet {
         let mut found = CategorySet::EMPTY;
-        match host {
-            Host::Name(name) => {
-                for (hash, suffix) in self.suffixes(name.as_str()) {
-                    if let Some(set) = self.table.get(hash, suffix) {
-                        found = found.union(&self.categories(set));
-                    }
+        let Host::Name(name) = host else {
+            return self.of_address(host, address);
+        };
+        for (hash, suffix) in self.suffixes(name.as_str()) {
+            for layer in &self.layers {
+                let entries = &layer.store.entries;
+                if let Some(set) = entries.names.get(hash, suffix) {
+                    found = found.union(&layer.categories(set));
                 }
-            }
-            Host::V4(_) | Host::V6(_) => {
-                for (_, set) in host
-                    .as_address()
-                    .into_iter()
-                    .flat_map(|a| self.addresses.containing(a))
-                {
-                    found = found.union(&self.categories(set));
+                if let Some(address) = address {
+                    let mut insert = |hit: Hit<'_>| layer.insert(&mut found, hit.tag);
+                    entries.urls.of_host(hash, suffix, address, &mut insert);
                 }
             }
         }
         found
     }
 
-    fn all_of_host(&self, host: &Host, found: &mut Vec<Match>) {
-        match host {
-            Host::Name(name) => {
-                let mut suffixes: Vec<(u64, &str)> = self.suffixes(name.as_str()).collect();
-                suffixes.reverse();
-                for (hash, suffix) in suffixes {
-                    if let Some(set) = self.table.get(hash, suffix) {
-                        self.explain_set(set, suffix, found);
-                    }
-                }
+    fn of_address(&self, host: &Host, address: Option<&Address<'_>>) -> CategorySet {
+        let mut found = CategorySet::EMPTY;
+        for layer in &self.layers {
+            let entries = &layer.store.entries;
+            let containing = host.as_address().map(|ip| entries.addresses.containing(ip));
+            for (_, set) in containing.into_iter().flatten() {
+                found = found.union(&layer.categories(set));
             }
-            Host::V4(_) | Host::V6(_) => {
-                for (network, set) in host
-                    .as_address()
-                    .into_iter()
-                    .flat_map(|a| self.addresses.containing(a))
-                {
-                    self.explain_set(set, &network.to_string(), found);
-                }
+            if let Some(address) = address {
+                let mut insert = |hit: Hit<'_>| layer.insert(&mut found, hit.tag);
+                entries.urls.matching(address, &mut insert);
             }
         }
+        found
     }
 
     fn suffixes<'a>(&self, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> + use<'a> {
         hash::Suffixes::new(name).skip(usize::from(!self.top_levels && name.contains('.')))
     }
 
-    fn categories(&self, set: u16) -> CategorySet {
-        self.sets
-            .categories
-            .get(usize::from(set))
-            .copied()
-            .unwrap_or_default()
-    }
-
-    fn insert(&self, set: &mut CategorySet, tag: u16) {
-        if let Some(tag) = self.tags.get(usize::from(tag)) {
-            set.insert(tag.category);
+    /// Every entry that the target falls under, void or not.
+    pub(crate) fn entries(&self, host: &Host, address: Option<&Address<'_>>) -> Vec<Found> {
+        let mut found = self.met(|store| &store.entries, host, address);
+        if let Some(address) = address {
+            let subject = expressions::subject(address);
+            for layer in &self.layers {
+                layer.store.expressions.each(&subject, |tag, text| {
+                    found.extend(layer.tag(tag).map(|tag| Found {
+                        tag,
+                        kind: MatchKind::Expression,
+                        entry: text.to_owned(),
+                        weight: LEAST,
+                    }));
+                });
+            }
         }
+        found
     }
 
-    fn explain_set(&self, set: u16, entry: &str, found: &mut Vec<Match>) {
-        let tags = self.sets.tags.get(usize::from(set)).map(|tags| &**tags);
-        let tags = tags.unwrap_or_default().iter();
-        found.extend(tags.filter_map(|tag| self.explained(*tag, MatchKind::Domain, entry)));
+    /// Every exception that the target falls under.
+    pub(crate) fn exceptions(&self, host: &Host, address: Option<&Address<'_>>) -> Vec<Found> {
+        if !self.exceptions {
+            return Vec::new();
+        }
+        self.met(|store| &store.exceptions, host, address)
     }
 
-    fn explained(&self, tag: u16, kind: MatchKind, entry: &str) -> Option<Match> {
-        let tag = self.tags.get(usize::from(tag))?;
-        Some(Match {
-            category: tag.category,
-            list: Arc::clone(self.sources.get(usize::from(tag.source))?),
-            kind,
-            entry: entry.to_owned(),
-        })
+    pub(crate) fn has_exceptions(&self) -> bool {
+        self.exceptions
+    }
+
+    fn met(
+        &self,
+        regions: fn(&Store) -> &Regions,
+        host: &Host,
+        address: Option<&Address<'_>>,
+    ) -> Vec<Found> {
+        let mut found = Vec::new();
+        if let Host::Name(name) = host {
+            let mut suffixes: Vec<(u64, &str)> = self.suffixes(name.as_str()).collect();
+            suffixes.reverse();
+            for (hash, suffix) in suffixes {
+                let from = found.len();
+                for layer in &self.layers {
+                    if let Some(set) = regions(&layer.store).names.get(hash, suffix) {
+                        found.extend(in_set(layer, set, suffix, suffix.len()));
+                    }
+                }
+                in_order(&mut found, from);
+            }
+        }
+        let networks = self.layers.iter().flat_map(|layer| {
+            let met = regions(&layer.store);
+            let containing = host.as_address().map(|ip| met.addresses.containing(ip));
+            containing
+                .into_iter()
+                .flatten()
+                .map(move |network| (layer, network))
+        });
+        for (layer, (network, set)) in networks {
+            let weight = usize::from(network.prefix());
+            found.extend(in_set(layer, set, &network.to_string(), weight));
+        }
+        if !matches!(host, Host::Name(_)) {
+            found.sort_by_key(|found| (std::cmp::Reverse(found.weight), found.tag.source));
+        }
+        if let Some(address) = address {
+            let from = found.len();
+            for layer in &self.layers {
+                let urls = &regions(&layer.store).urls;
+                urls.matching(address, &mut |hit| found.extend(of_url(layer, &hit, host)));
+            }
+            if let Some(urls) = found.get_mut(from..) {
+                urls.sort_by_key(|found| found.weight.0);
+            }
+        }
+        found
+    }
+
+    /// The name of a tag's source.
+    pub(crate) fn source(&self, tag: Tag) -> Option<Arc<str>> {
+        self.sources.get(usize::from(tag.source)).cloned()
+    }
+}
+
+fn in_set<'a>(
+    layer: &'a Layer,
+    set: u16,
+    entry: &'a str,
+    weight: usize,
+) -> impl Iterator<Item = Found> + 'a {
+    layer.tags_of(set).map(move |tag| Found {
+        tag,
+        kind: MatchKind::Domain,
+        entry: entry.to_owned(),
+        weight: (u16::try_from(weight).unwrap_or(u16::MAX), 0),
+    })
+}
+
+fn of_url(layer: &Layer, hit: &Hit<'_>, host: &Host) -> Option<Found> {
+    let (name, path) = hit.lengths();
+    let of_host = match host {
+        Host::Name(_) => name,
+        Host::V4(_) => 32,
+        Host::V6(_) => 128,
+    };
+    Some(Found {
+        tag: layer.tag(hit.tag)?,
+        kind: MatchKind::Url,
+        entry: hit.text().into_owned(),
+        weight: (of_host, path),
+    })
+}
+
+/// Puts what was found from `from` on in the order of the sources.
+fn in_order(found: &mut [Found], from: usize) {
+    if let Some(found) = found.get_mut(from..) {
+        found.sort_by_key(|found| found.tag.source);
     }
 }
 

@@ -112,6 +112,12 @@ impl Faults {
         self.listed.append(&mut other.listed);
     }
 
+    /// Faults as they were kept: those listed, and how many there were.
+    pub(crate) fn kept(listed: Vec<Fault>, count: u64) -> Faults {
+        let count = count.max(listed.len() as u64);
+        Faults { listed, count }
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Fault> {
         self.listed.iter_mut()
     }

@@ -133,6 +133,11 @@ pub(crate) struct ListFile {
 }
 
 impl ListFile {
+    /// The content, where it is inside the program.
+    pub(crate) fn embedded(&self) -> Option<&'static [u8]> {
+        self.embedded
+    }
+
     /// The path within the source.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.category, self.kind)

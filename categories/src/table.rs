@@ -5,11 +5,15 @@
 //! eighth of all hashes whether a name had to move on to the next bucket, so that few questions follow. A control byte that
 //! fits leads to a 16-bit print beside the number of the name's set, and only a print that fits leads to the name itself,
 //! which decides: there are no false positives. Full names lie in bucket order, one offset a bucket, so that this largest
-//! region can later be mapped from a file and stay cold.
+//! region can be mapped from a file and stay cold.
 //!
 //! It does not know what a set means, nor which parents of a name to ask about.
 
+use std::io::{self, Read, Write};
+
 use thiserror::Error;
+
+use crate::bytes::{Bytes, array, u32_at};
 
 const SLOTS: usize = 15;
 /// Names per bucket on average: full enough to be small, empty enough that few buckets overflow into the next.
@@ -18,10 +22,23 @@ const LOW_BITS: u128 = u128::from_le_bytes([0x7f; SLOTS + 1]);
 /// The bytes of a control word that belong to slots.
 const SLOT_BYTES: u128 = u128::MAX >> 8;
 
-/// The names' text would not fit the 32-bit offsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the names of all lists together are longer than 4 GiB")]
-pub(crate) struct TooLong;
+/// Most buckets in a row that names may overflow along; thousands of names with one hash would do that, never chance. It
+/// bounds what one question can cost, whatever a list or a file holds.
+const RUN_MAX: usize = 4096;
+
+/// Why names cannot be laid out.
+#[derive(Debug, Error)]
+pub(crate) enum WriteError {
+    /// The names' text would not fit the 32-bit offsets.
+    #[error("the names of all lists together are longer than 4 GiB")]
+    TooLong,
+    /// More names share a hash than could be told apart in bounded time.
+    #[error("tens of thousands of names are made to look alike")]
+    Crafted,
+    /// The text cannot be written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
 
 /// One control byte a slot: 0 for an empty slot, else the low bits of the hash. Slots fill from the first. The last byte has
 /// a bit for each name that did not fit.
@@ -40,7 +57,7 @@ struct Bucket {
 }
 
 /// Names with the number of a set each.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Table {
     /// Buckets that a hash can point at; a few more may follow for what the last ones could not take.
     homes: u64,
@@ -48,7 +65,96 @@ pub(crate) struct Table {
     control: Box<[Control]>,
     buckets: Box<[Bucket]>,
     /// Per bucket: one length byte a name, then the names.
-    text: Box<[u8]>,
+    text: Bytes,
+}
+
+/// A table's parts, as a file has them.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    homes: u64,
+    names: usize,
+    control: Vec<Control>,
+    buckets: Vec<Bucket>,
+}
+
+impl Parts {
+    /// Bytes that [`Parts::write`] writes.
+    #[cfg(test)]
+    pub(crate) fn length(&self) -> u64 {
+        16 + self.control.len() as u64 * (size_of::<Control>() + size_of::<Bucket>()) as u64
+    }
+
+    /// Writes everything but the text: homes, names, the control groups, the buckets.
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&self.homes.to_le_bytes())?;
+        out.write_all(&(self.names as u64).to_le_bytes())?;
+        for control in &self.control {
+            out.write_all(&control.0)?;
+        }
+        for bucket in &self.buckets {
+            let mut line = [0; size_of::<Bucket>()];
+            let numbers = bucket.slots.iter().chain([&bucket.start]);
+            for (four, number) in line.as_chunks_mut::<4>().0.iter_mut().zip(numbers) {
+                *four = number.to_le_bytes();
+            }
+            out.write_all(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what [`Parts::write`] wrote in `length` bytes. `None` for anything that it cannot have written.
+    pub(crate) fn read(from: &mut impl Read, length: u64) -> io::Result<Option<Parts>> {
+        let mut head = [0; 16];
+        from.read_exact(&mut head)?;
+        let [homes, names] = [0, 8].map(|at| array(&head, at).map_or(0, u64::from_le_bytes));
+        let each = (size_of::<Control>() + size_of::<Bucket>()) as u64;
+        let count = length.saturating_sub(16) / each;
+        let fits = length == 16 + count * each && (1..=count).contains(&homes);
+        // Beyond that, offsets of names would not be 32 bits wide.
+        let (true, Ok(count)) = (fits && count < 1 << 32, usize::try_from(count)) else {
+            return Ok(None);
+        };
+        let control = read_each(from, count, |bytes| Control(*bytes))?;
+        let buckets = read_each(from, count, |bytes: &[u8; size_of::<Bucket>()]| Bucket {
+            slots: std::array::from_fn(|at| u32_at(bytes, 4 * at).unwrap_or_default()),
+            start: u32_at(bytes, 4 * SLOTS).unwrap_or_default(),
+        })?;
+        Ok(Some(Parts {
+            homes,
+            names: usize::try_from(names).unwrap_or_default(),
+            control,
+            buckets,
+        }))
+    }
+
+    /// The table, with the text that belongs to it.
+    pub(crate) fn with(self, text: Bytes) -> Table {
+        Table {
+            homes: self.homes,
+            names: self.names,
+            control: self.control.into_boxed_slice(),
+            buckets: self.buckets.into_boxed_slice(),
+            text,
+        }
+    }
+}
+
+/// Reads `count` items of `N` bytes each, through a buffer that stays in cache.
+fn read_each<T, const N: usize>(
+    from: &mut impl Read,
+    count: usize,
+    item: impl Fn(&[u8; N]) -> T,
+) -> io::Result<Vec<T>> {
+    const AT_ONCE: usize = 1 << 16;
+    let mut items = Vec::with_capacity(count);
+    let mut buffer = vec![0; AT_ONCE / N * N];
+    while items.len() < count {
+        let length = buffer.len().min((count - items.len()) * N);
+        let part = buffer.get_mut(..length).unwrap_or_default();
+        from.read_exact(part)?;
+        items.extend(part.as_chunks::<N>().0.iter().map(&item));
+    }
+    Ok(items)
 }
 
 impl Table {
@@ -66,7 +172,7 @@ impl Table {
 
     #[inline(never)]
     fn search(&self, home: usize, hash: u64, name: &str) -> Option<u16> {
-        for bucket in home.. {
+        for bucket in home..=home + RUN_MAX {
             let look = self.control.get(bucket)?.look(hash);
             let mut hits = look & SLOT_BYTES;
             while hits != 0 {
@@ -90,7 +196,10 @@ impl Table {
     }
 
     fn name(&self, bucket: usize, slot: usize) -> Option<&[u8]> {
-        let block = self.text.get(self.buckets.get(bucket)?.start as usize..)?;
+        let block = self
+            .text
+            .all()
+            .get(self.buckets.get(bucket)?.start as usize..)?;
         let used = self.control.get(bucket)?.used();
         let (lengths, texts) = block.split_at_checked(used)?;
         let skipped: usize = lengths.get(..slot)?.iter().map(|l| usize::from(*l)).sum();
@@ -104,9 +213,9 @@ impl Table {
         self.names
     }
 
-    /// Bytes held.
+    /// Bytes of memory held.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.control) + size_of_val(&*self.buckets) + self.text.len()
+        size_of_val(&*self.control) + size_of_val(&*self.buckets) + self.text.held()
     }
 }
 
@@ -146,13 +255,12 @@ fn equal_bytes(group: &Control, byte: u8) -> u128 {
     !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS)
 }
 
-/// Takes names in the order of their hashes and lays them out.
-pub(crate) struct Builder {
-    homes: u64,
-    names: usize,
-    control: Vec<Control>,
-    buckets: Vec<Bucket>,
-    text: Vec<u8>,
+/// Takes names in the order of their hashes, lays them out and writes their text.
+pub(crate) struct Builder<'a> {
+    parts: Parts,
+    /// Where the names go.
+    text: &'a mut dyn Write,
+    written: u64,
     /// The bucket being filled.
     control_now: Control,
     bucket_now: Bucket,
@@ -161,16 +269,19 @@ pub(crate) struct Builder {
     texts: Vec<u8>,
 }
 
-impl Builder {
-    /// Room for about `names` distinct names of `bytes` bytes together. Fewer or more are right too, only less compact.
-    pub(crate) fn new(names: usize, bytes: usize) -> Builder {
+impl Builder<'_> {
+    /// Room for about `names` distinct names, whose text goes to `text`. Fewer or more are right too, only less compact.
+    pub(crate) fn new(names: usize, text: &mut dyn Write) -> Builder<'_> {
         let homes = names / TARGET + 1;
         Builder {
-            homes: homes as u64,
-            names: 0,
-            control: Vec::with_capacity(homes + 1),
-            buckets: Vec::with_capacity(homes + 1),
-            text: Vec::with_capacity(names + bytes),
+            parts: Parts {
+                homes: homes as u64,
+                names: 0,
+                control: Vec::with_capacity(homes + 1),
+                buckets: Vec::with_capacity(homes + 1),
+            },
+            text,
+            written: 0,
             control_now: Control::default(),
             bucket_now: Bucket::default(),
             used: 0,
@@ -182,52 +293,57 @@ impl Builder {
     /// Adds a name of at most 255 bytes (`Host` allows 253). Hashes must not decrease, names not repeat.
     ///
     /// # Errors
-    /// [`TooLong`] when the names do not fit.
-    pub(crate) fn push(&mut self, hash: u64, name: &str, set: u16) -> Result<(), TooLong> {
-        let length = u8::try_from(name.len()).map_err(|_| TooLong)?;
-        let home = home(hash, self.homes);
-        while self.control.len() < home || self.used == SLOTS {
+    /// [`WriteError`] says what does not fit.
+    pub(crate) fn push(&mut self, hash: u64, name: &[u8], set: u16) -> Result<(), WriteError> {
+        let length = u8::try_from(name.len()).map_err(|_| WriteError::TooLong)?;
+        let home = home(hash, self.parts.homes);
+        while self.parts.control.len() < home || self.used == SLOTS {
             self.close()?;
         }
-        for passed in self.control.get_mut(home..).unwrap_or_default() {
+        let passed = self.parts.control.get_mut(home..).unwrap_or_default();
+        if passed.len() >= RUN_MAX {
+            return Err(WriteError::Crafted);
+        }
+        for passed in passed {
             passed.0[SLOTS] |= overflow_bit(hash);
         }
         // The loop has left a free slot.
         self.control_now.0[self.used] = control_byte(hash);
         self.bucket_now.slots[self.used] = print(hash) << 16 | u32::from(set);
         self.lengths.push(length);
-        self.texts.extend_from_slice(name.as_bytes());
+        self.texts.extend_from_slice(name);
         self.used += 1;
-        self.names += 1;
+        self.parts.names += 1;
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), TooLong> {
-        self.bucket_now.start = u32::try_from(self.text.len()).map_err(|_| TooLong)?;
-        self.buckets.push(std::mem::take(&mut self.bucket_now));
-        self.control.push(std::mem::take(&mut self.control_now));
-        self.text.append(&mut self.lengths);
-        self.text.append(&mut self.texts);
+    fn close(&mut self) -> Result<(), WriteError> {
+        self.bucket_now.start = u32::try_from(self.written).map_err(|_| WriteError::TooLong)?;
+        self.parts
+            .buckets
+            .push(std::mem::take(&mut self.bucket_now));
+        self.parts
+            .control
+            .push(std::mem::take(&mut self.control_now));
+        self.written += (self.lengths.len() + self.texts.len()) as u64;
+        self.text.write_all(&self.lengths)?;
+        self.text.write_all(&self.texts)?;
+        self.lengths.clear();
+        self.texts.clear();
         self.used = 0;
         Ok(())
     }
 
-    /// The finished table.
+    /// The finished table but for its text, which has been written.
     ///
     /// # Errors
-    /// [`TooLong`] when the names do not fit.
-    pub(crate) fn finish(mut self) -> Result<Table, TooLong> {
+    /// [`WriteError`] says what does not fit.
+    pub(crate) fn finish(mut self) -> Result<Parts, WriteError> {
         self.close()?;
-        while (self.control.len() as u64) < self.homes {
+        while (self.parts.control.len() as u64) < self.parts.homes {
             self.close()?;
         }
-        Ok(Table {
-            homes: self.homes,
-            names: self.names,
-            control: self.control.into_boxed_slice(),
-            buckets: self.buckets.into_boxed_slice(),
-            text: self.text.into_boxed_slice(),
-        })
+        Ok(self.parts)
     }
 }
 
@@ -243,11 +359,66 @@ mod tests {
             .map(|(at, name)| (hash::of(name), name.as_str(), at))
             .collect();
         rows.sort_unstable();
-        let mut builder = Builder::new(rows.len(), 0);
+        laid_out(rows)
+    }
+
+    fn laid_out<'a>(rows: impl IntoIterator<Item = (u64, &'a str, u16)>) -> Table {
+        let rows: Vec<(u64, &str, u16)> = rows.into_iter().collect();
+        let mut text = Vec::new();
+        let mut builder = Builder::new(rows.len(), &mut text);
         for (hash, name, set) in rows {
-            builder.push(hash, name, set).unwrap();
+            builder.push(hash, name.as_bytes(), set).unwrap();
         }
-        builder.finish().unwrap()
+        let parts = builder.finish().unwrap();
+        parts.with(text.into())
+    }
+
+    #[test]
+    fn a_table_is_read_back_as_it_was_written_and_nothing_else_is() {
+        let names: Vec<String> = (0..500).map(|n| format!("n{n}.example")).collect();
+        let mut rows: Vec<(u64, &String)> = names.iter().map(|n| (hash::of(n), n)).collect();
+        rows.sort_unstable();
+        let mut text = Vec::new();
+        let mut builder = Builder::new(rows.len(), &mut text);
+        for (hash, name) in rows {
+            builder.push(hash, name.as_bytes(), 7).unwrap();
+        }
+        let parts = builder.finish().unwrap();
+        let mut file = Vec::new();
+        parts.write(&mut file).unwrap();
+        assert_eq!(file.len() as u64, parts.length());
+        let again = Parts::read(&mut &*file, parts.length()).unwrap().unwrap();
+        let table = again.with(text.into());
+        assert_eq!(table.len(), names.len());
+        for name in &names {
+            assert_eq!(table.get(hash::of(name), name), Some(7));
+        }
+        for length in 0..file.len() {
+            let read = Parts::read(&mut &file[..length], length as u64);
+            assert!(!matches!(read, Ok(Some(_))), "{length} bytes");
+        }
+        let mut homeless = file.clone();
+        homeless[..8].fill(0);
+        assert!(
+            Parts::read(&mut &*homeless, file.len() as u64)
+                .unwrap()
+                .is_none()
+        );
+        homeless[..8].fill(0xff);
+        assert!(
+            Parts::read(&mut &*homeless, file.len() as u64)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn names_made_to_have_one_hash_are_refused_before_they_could_stall_a_question() {
+        let mut text = Vec::new();
+        let mut builder = Builder::new(RUN_MAX * 20, &mut text);
+        let pushed =
+            (0..RUN_MAX * 20).find_map(|n| builder.push(9, format!("n{n}").as_bytes(), 0).err());
+        assert!(matches!(pushed, Some(WriteError::Crafted)), "{pushed:?}");
     }
 
     #[test]
@@ -270,9 +441,7 @@ mod tests {
 
     #[test]
     fn a_hit_is_decided_by_the_name_not_by_its_hash() {
-        let mut builder = Builder::new(1, 0);
-        builder.push(77, "listed.example", 5).unwrap();
-        let table = builder.finish().unwrap();
+        let table = laid_out([(77, "listed.example", 5)]);
         assert_eq!(table.get(77, "listed.example"), Some(5));
         assert_eq!(table.get(77, "other.example"), None);
         assert_eq!(table.get(77, "listed.exampl"), None);
@@ -282,11 +451,11 @@ mod tests {
     fn names_with_one_hash_overflow_into_the_next_buckets_and_are_found() {
         for hash in [0, 1 << 63, u64::MAX] {
             let names: Vec<String> = (0..64).map(|n| format!("n{n}")).collect();
-            let mut builder = Builder::new(names.len(), 0);
-            for (set, name) in (0..).zip(&names) {
-                builder.push(hash, name, set).unwrap();
-            }
-            let table = builder.finish().unwrap();
+            let table = laid_out(
+                (0..)
+                    .zip(&names)
+                    .map(|(set, name)| (hash, name.as_str(), set)),
+            );
             for (set, name) in (0..).zip(&names) {
                 assert_eq!(table.get(hash, name), Some(set));
             }

@@ -3,13 +3,16 @@
 //! Entries are grouped by the hash of their host and sorted by path within. A question costs one look-up for each parent of
 //! the host, and only where that has entries a binary search for each segment limit of the path, no longer than the longest
 //! path listed there: a long path cannot stall a request.
+//!
+//! Groups, entries and text are bytes as a file has them, decoded with bounds checked as they are met. A file with wrong
+//! ones, which its check sum let pass, makes entries miss and nothing worse.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use weir_host::Host;
 
+use crate::bytes::{Bytes, u16_at, u32_at, u64_at};
 use crate::entry::Url;
 use crate::hash;
 
@@ -44,10 +47,18 @@ impl Row {
         }
     }
 
+    /// The host is a whole top-level domain.
+    pub(crate) fn is_top_level(&self) -> bool {
+        self.url
+            .host
+            .as_name()
+            .is_some_and(|name| !name.as_str().contains('.'))
+    }
+
     fn order(&self, other: &Row) -> Ordering {
         self.hash
             .cmp(&other.hash)
-            .then_with(|| caseless(&self.url.path, &other.url.path))
+            .then_with(|| caseless(self.url.path.as_bytes(), &other.url.path))
             .then_with(|| self.text.cmp(&other.text))
             .then_with(|| self.tag.cmp(&other.tag))
     }
@@ -56,17 +67,49 @@ impl Row {
 /// Entries of `urls` with a tag each.
 #[derive(Debug, Default)]
 pub(crate) struct Urls {
-    groups: HashMap<u64, Group, BuildHasherDefault<Hashed>>,
-    entries: Box<[Entry]>,
-    text: Box<str>,
+    /// Where the group of a host is: the high half of its hash above its number and 1, at a place that the low half tells
+    /// or soon after; 0 where there is none. At most half full.
+    slots: Box<[u64]>,
+    laid: Laid,
 }
 
+/// Groups, entries and text, as a file has them.
+#[derive(Debug, Default)]
+pub(crate) struct Laid {
+    pub(crate) groups: Bytes,
+    pub(crate) entries: Bytes,
+    pub(crate) text: Bytes,
+}
+
+/// The entries of one host.
 #[derive(Clone, Copy, Debug)]
 struct Group {
+    hash: u64,
     first: u32,
     count: u32,
     /// Bytes of the longest path.
-    longest: u16,
+    longest: u32,
+}
+
+impl Group {
+    const BYTES: usize = 20;
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.hash.to_le_bytes());
+        for number in [self.first, self.count, self.longest] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    fn read(bytes: &[u8], number: usize) -> Option<Group> {
+        let at = number.checked_mul(Group::BYTES)?;
+        Some(Group {
+            hash: u64_at(bytes, at)?,
+            first: u32_at(bytes, at + 8)?,
+            count: u32_at(bytes, at + 12)?,
+            longest: u32_at(bytes, at + 16)?,
+        })
+    }
 }
 
 /// Offsets into the whole text, then within this entry's own.
@@ -82,43 +125,121 @@ struct Entry {
     tag: u16,
 }
 
+impl Entry {
+    const BYTES: usize = 16;
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.start.to_le_bytes());
+        for number in [
+            self.length,
+            self.host_end,
+            self.path_start,
+            self.path_end,
+            self.port,
+            self.tag,
+        ] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<Entry> {
+        Some(Entry {
+            start: u32_at(bytes, 0)?,
+            length: u16_at(bytes, 4)?,
+            host_end: u16_at(bytes, 6)?,
+            path_start: u16_at(bytes, 8)?,
+            path_end: u16_at(bytes, 10)?,
+            port: u16_at(bytes, 12)?,
+            tag: u16_at(bytes, 14)?,
+        })
+    }
+}
+
+/// An entry that an address falls under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hit<'a> {
+    pub(crate) tag: u16,
+    text: &'a [u8],
+    host_end: u16,
+    path_start: u16,
+}
+
+impl<'a> Hit<'a> {
+    /// The entry in normal form.
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.text)
+    }
+
+    /// Bytes of its host, then of its path and query.
+    pub(crate) fn lengths(&self) -> (u16, u16) {
+        let path = self.text.len().saturating_sub(usize::from(self.path_start));
+        (self.host_end, u16::try_from(path).unwrap_or(u16::MAX))
+    }
+}
+
 impl Urls {
     /// Lays out entries. Those with the same tag must not repeat: see [`sort`].
     pub(crate) fn new(rows: &[Row]) -> Urls {
-        let mut urls = Urls::default();
-        let mut entries = Vec::with_capacity(rows.len());
-        let mut text = String::with_capacity(rows.iter().map(|row| row.text.len()).sum());
+        let (mut groups, mut entries, mut text) = (Vec::new(), Vec::new(), Vec::new());
         for group in rows.chunk_by(|a, b| a.hash == b.hash) {
-            let first = entries.len();
+            let first = entries.len() / Entry::BYTES;
             // An entry that does not fit the offsets cannot come from the reader, which bounds its length.
-            entries.extend(group.iter().filter_map(|row| entry(row, &mut text)));
+            for entry in group.iter().filter_map(|row| entry(row, &mut text)) {
+                entry.write(&mut entries);
+            }
+            let count = entries.len() / Entry::BYTES - first;
             let longest = group.iter().map(|row| row.url.path.len()).max();
             if let (Some(row), Ok(first), Ok(count), Ok(longest)) = (
                 group.first(),
                 u32::try_from(first),
-                u32::try_from(entries.len() - first),
-                u16::try_from(longest.unwrap_or(0)),
+                u32::try_from(count),
+                u32::try_from(longest.unwrap_or(0)),
             ) {
                 let group = Group {
+                    hash: row.hash,
                     first,
                     count,
                     longest,
                 };
-                urls.groups.insert(row.hash, group);
+                group.write(&mut groups);
             }
         }
-        urls.entries = entries.into_boxed_slice();
-        urls.text = text.into_boxed_str();
-        urls
+        Urls::with(Laid {
+            groups: groups.into(),
+            entries: entries.into(),
+            text: text.into(),
+        })
     }
 
-    /// Gives `found` the tag and the text of every entry that `address` falls under.
-    pub(crate) fn matching<'a>(
-        &'a self,
-        address: &Address<'_>,
-        found: &mut impl FnMut(u16, &'a str),
-    ) {
-        if self.entries.is_empty() {
+    /// Entries that are laid out already.
+    pub(crate) fn with(laid: Laid) -> Urls {
+        let count = laid.groups.all().len() / Group::BYTES;
+        let size = match count {
+            0 => 0,
+            count => (count * 2).next_power_of_two(),
+        };
+        let mut slots = vec![0; size].into_boxed_slice();
+        for number in 0..count.min(u32::MAX as usize - 1) {
+            let Some(group) = Group::read(laid.groups.all(), number) else {
+                break;
+            };
+            let mut at = group.hash as usize & (size - 1);
+            while slots[at] != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            slots[at] = group.hash & !0xffff_ffff | (number as u64 + 1);
+        }
+        Urls { slots, laid }
+    }
+
+    /// Groups, entries and text, to be written.
+    pub(crate) fn laid(&self) -> &Laid {
+        &self.laid
+    }
+
+    /// Gives `found` every entry that `address` falls under.
+    pub(crate) fn matching<'a>(&'a self, address: &Address<'_>, found: &mut impl FnMut(Hit<'a>)) {
+        if self.slots.is_empty() {
             return;
         }
         match address.host {
@@ -134,64 +255,115 @@ impl Urls {
         }
     }
 
-    fn of_host<'a>(
+    /// [`Urls::matching`] for the entries of one host, whose hash is `hash`: that of the address or one of its parents.
+    #[inline]
+    pub(crate) fn of_host<'a>(
         &'a self,
         hash: u64,
         host: &str,
         address: &Address<'_>,
-        found: &mut impl FnMut(u16, &'a str),
+        found: &mut impl FnMut(Hit<'a>),
     ) {
-        let Some(group) = self.groups.get(&hash) else {
+        let Some(mask) = self.slots.len().checked_sub(1) else {
             return;
         };
+        let mut at = hash as usize & mask;
+        // Half of the slots are empty, so this ends.
+        while let Some(slot) = self.slots.get(at).filter(|slot| **slot != 0) {
+            if slot >> 32 == hash >> 32 {
+                let number = (*slot as u32 as usize).wrapping_sub(1);
+                let group = Group::read(self.laid.groups.all(), number);
+                if let Some(group) = group.filter(|group| group.hash == hash) {
+                    return self.of_group(&group, host, address, found);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn of_group<'a>(
+        &'a self,
+        group: &Group,
+        host: &str,
+        address: &Address<'_>,
+        found: &mut impl FnMut(Hit<'a>),
+    ) {
+        let (all, _) = self.laid.entries.all().as_chunks::<{ Entry::BYTES }>();
         let first = group.first as usize;
-        let Some(entries) = self.entries.get(first..first + group.count as usize) else {
+        let Some(entries) = all.get(first..first.saturating_add(group.count as usize)) else {
             return;
         };
-        for (path, whole) in prefixes(address.path, usize::from(group.longest)) {
-            let from = entries.partition_point(|e| caseless(self.path(e), path).is_lt());
-            let rest = entries.get(from..).unwrap_or_default();
-            for entry in rest {
-                if !self.path(entry).eq_ignore_ascii_case(path) {
+        for (path, whole) in prefixes(address.path, group.longest as usize) {
+            let from = entries.partition_point(|e| caseless(self.read(e).path(), path).is_lt());
+            for bytes in entries.get(from..).unwrap_or_default() {
+                let entry = self.read(bytes);
+                if !entry.path().eq_ignore_ascii_case(path.as_bytes()) {
                     break;
                 }
-                if self.fits(entry, host, address, whole) {
-                    found(entry.tag, self.entry_text(entry));
+                if entry.fits(host, address, whole) {
+                    found(Hit {
+                        tag: entry.entry.tag,
+                        text: entry.text,
+                        host_end: entry.entry.host_end,
+                        path_start: entry.entry.path_start,
+                    });
                 }
             }
         }
     }
 
-    fn fits(&self, entry: &Entry, host: &str, address: &Address<'_>, whole: bool) -> bool {
-        let text = self.entry_text(entry);
-        let query = text.get(usize::from(entry.path_end) + 1..);
-        text.get(..usize::from(entry.host_end)) == Some(host)
-            && (entry.port == 0 || entry.port == address.port)
-            && match query {
-                None => true,
-                Some(query) => whole && address.query.is_some_and(|sent| begins(sent, query)),
-            }
-    }
-
-    fn entry_text(&self, entry: &Entry) -> &str {
+    fn read(&self, bytes: &[u8; Entry::BYTES]) -> Read<'_> {
+        // Of sixteen bytes every field is there.
+        let entry = Entry::read(bytes).unwrap_or(Entry {
+            start: u32::MAX,
+            length: 0,
+            host_end: 0,
+            path_start: 0,
+            path_end: 0,
+            port: 0,
+            tag: u16::MAX,
+        });
         let start = entry.start as usize;
-        let text = self.text.get(start..start + usize::from(entry.length));
-        text.unwrap_or_default()
-    }
-
-    fn path(&self, entry: &Entry) -> &str {
-        let range = usize::from(entry.path_start)..usize::from(entry.path_end);
-        self.entry_text(entry).get(range).unwrap_or_default()
+        let text = self.laid.text.all();
+        let text = text.get(start..start.saturating_add(usize::from(entry.length)));
+        Read {
+            entry,
+            text: text.unwrap_or_default(),
+        }
     }
 
     /// How many entries there are; the same in two lists counts twice.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.laid.entries.all().len() / Entry::BYTES
     }
 
-    /// Bytes held, about.
+    /// Bytes of memory held.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.entries) + self.text.len() + self.groups.capacity() * 25
+        let laid = [&self.laid.groups, &self.laid.entries, &self.laid.text];
+        size_of_val(&*self.slots) + laid.iter().map(|bytes| bytes.held()).sum::<usize>()
+    }
+}
+
+/// An entry with its text.
+struct Read<'a> {
+    entry: Entry,
+    text: &'a [u8],
+}
+
+impl Read<'_> {
+    fn path(&self) -> &[u8] {
+        let range = usize::from(self.entry.path_start)..usize::from(self.entry.path_end);
+        self.text.get(range).unwrap_or_default()
+    }
+
+    fn fits(&self, host: &str, address: &Address<'_>, whole: bool) -> bool {
+        let query = self.text.get(usize::from(self.entry.path_end) + 1..);
+        self.text.get(..usize::from(self.entry.host_end)) == Some(host.as_bytes())
+            && (self.entry.port == 0 || self.entry.port == address.port)
+            && match query {
+                None => true,
+                Some(query) => whole && address.query.is_some_and(|sent| begins(sent, query)),
+            }
     }
 }
 
@@ -207,7 +379,7 @@ pub(crate) fn sort(rows: &mut Vec<Row>, repeated: &mut impl FnMut(u16)) {
     });
 }
 
-fn entry(row: &Row, text: &mut String) -> Option<Entry> {
+fn entry(row: &Row, text: &mut Vec<u8>) -> Option<Entry> {
     let host = row.url.host.bracketed().to_string().len();
     let query = row.url.query.as_ref().map_or(0, |query| query.len() + 1);
     let path_end = row.text.len() - query;
@@ -221,7 +393,7 @@ fn entry(row: &Row, text: &mut String) -> Option<Entry> {
         port: row.url.port.unwrap_or(0),
         tag: row.tag,
     };
-    text.push_str(&row.text);
+    text.extend_from_slice(row.text.as_bytes());
     Some(entry)
 }
 
@@ -245,40 +417,19 @@ fn prefixes(path: &str, longest: usize) -> impl Iterator<Item = (&str, bool)> {
 }
 
 /// True when `sent` begins with `listed` on parameter limits.
-fn begins(sent: &str, listed: &str) -> bool {
+fn begins(sent: &str, listed: &[u8]) -> bool {
     let Some((start, rest)) = sent.as_bytes().split_at_checked(listed.len()) else {
         return false;
     };
-    start.eq_ignore_ascii_case(listed.as_bytes())
+    start.eq_ignore_ascii_case(listed)
         && (rest.is_empty()
-            || rest.starts_with(b"&")
-            || rest.starts_with(b";")
-            || listed.ends_with(['=', '&', ';']))
+            || matches!(rest.first(), Some(b'&' | b';'))
+            || matches!(listed.last(), Some(b'=' | b'&' | b';')))
 }
 
-fn caseless(a: &str, b: &str) -> Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    a.bytes().map(lower).cmp(b.bytes().map(lower))
-}
-
-/// Keys are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes
-            .iter()
-            .fold(self.0, |h, b| h.rotate_left(8) ^ u64::from(*b));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
+fn caseless(a: &[u8], b: impl AsRef<[u8]>) -> Ordering {
+    let lower = |byte: &u8| byte.to_ascii_lowercase();
+    a.iter().map(lower).cmp(b.as_ref().iter().map(lower))
 }
 
 #[cfg(test)]
@@ -306,7 +457,7 @@ mod tests {
             query: query.as_deref(),
         };
         let mut found = Vec::new();
-        urls.matching(&address, &mut |_, text| found.push(text.to_owned()));
+        urls.matching(&address, &mut |hit| found.push(hit.text().into_owned()));
         found
     }
 

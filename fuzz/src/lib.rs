@@ -113,6 +113,39 @@ pub fn list_format(data: &[u8]) {
     assert!(tally.distinct >= tally.entries, "{format}: {tally:?}");
 }
 
+/// A compiled index is refused or answers; whatever it holds, nothing panics or stalls. An input is taken as it is and with
+/// its check sums put right, so that fuzzing gets past them.
+pub fn index_file(data: &[u8]) {
+    use weir_categories::file::{open_alone, with_right_sums};
+    for bytes in [data.to_vec(), with_right_sums(data)] {
+        // A file of its own each time: one that is mapped is never written to.
+        let Ok(file) = tempfile::NamedTempFile::new() else {
+            return;
+        };
+        if std::fs::write(file.path(), &bytes).is_err() {
+            return;
+        }
+        let Ok(index) = open_alone(file.path()) else {
+            continue;
+        };
+        let hosts = [
+            "a.example",
+            "x.b.example",
+            "192.0.2.9",
+            "[2001:db8::1]",
+            "com",
+        ];
+        for host in hosts.into_iter().filter_map(|host| Host::parse(host).ok()) {
+            assert!(!index.host_categories(&host).is_empty());
+            let found = index.url_categories(&host, 80, "/x/needle7", Some("z=1"));
+            assert!(!found.is_empty());
+            for found in index.all(&host, 80, Some("/x/needle7"), None) {
+                assert!(index.names().iter().any(|(id, _)| id == found.category));
+            }
+        }
+    }
+}
+
 /// Settings and a policy, parted by a NUL, are read or every fault says what is wrong.
 pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {

@@ -170,7 +170,7 @@ fn users(settings: &Settings, old: &Snapshot) -> Result<Arc<Users>, Faults> {
 }
 
 fn lists(settings: &Settings, old: &Snapshot) -> Result<(Arc<Index>, Arc<Filled>), Faults> {
-    let (index, report) = snapshot::build_index(settings)?;
+    let (index, report) = snapshot::build_index(settings, Some(old.index.as_ref()))?;
     let accidents = held::accidents(&old.filled, &report);
     if !accidents.0.is_empty() {
         return Err(accidents);

@@ -83,7 +83,7 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     let origin = Origin::of(&loaded);
     crate::users::file::make_private(&loaded.settings.state)
         .with_context(|| format!("state directory {}", loaded.settings.state.display()))?;
-    let (index, report) = snapshot::build_index(&loaded.settings)?;
+    let (index, report) = snapshot::build_index(&loaded.settings, None)?;
     let users = Arc::new(Users::load(&loaded.settings.users_file())?);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

@@ -95,15 +95,23 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Faults {
     }])
 }
 
-/// Compiles the lists. An edit of several files is seen whole or not at all.
+/// Opens the compiled lists if they are current, else compiles and keeps them. `last` is the
+/// index in force: what did not change is shared with it.
 ///
 /// # Errors
 /// The source that could not be read whole. Faulty lines are no error: they are in the report.
-pub(crate) fn build_index(settings: &Settings) -> Result<(Arc<Index>, Report), Faults> {
+pub(crate) fn build_index(
+    settings: &Settings,
+    last: Option<&Index>,
+) -> Result<(Arc<Index>, Report), Faults> {
     let sources = sources(settings)?;
     let _still = still(&sources)?;
-    let built = weir_categories::build(&sources, &mut |_| {})
+    let place = weir_config::lists::compiled(settings);
+    let built = weir_categories::open(&place, &sources, last, &mut |_| {})
         .map_err(|error| unreadable(Path::new("lists"), &error))?;
+    if let Some(warning) = &built.warning {
+        tracing::warn!("{warning}");
+    }
     Ok((Arc::new(built.index), built.report))
 }
 

@@ -41,6 +41,11 @@ fn every_list_line_of_the_corpus_is_stored_in_normal_form() {
 }
 
 #[test]
+fn every_index_file_of_the_corpus_is_refused_or_answers() {
+    replay("index_file", targets::index_file);
+}
+
+#[test]
 fn every_configuration_of_the_corpus_is_read_or_every_fault_is_named() {
     replay("configuration", targets::configuration);
 }

@@ -1,64 +1,93 @@
-//! Decides how parsed lines become an index: which are the same, which combinations of lists they are in, where they lie.
+//! Decides how parsed lines become a store: which are the same, which combinations of lists they are in, where they lie.
 
 use std::collections::HashSet;
+use std::io::Write;
 
 use foldhash::{HashMap, HashMapExt};
 use weir_host::address::Network;
 
-use super::parse::{Chunk, Key, Parsed};
-use super::{BuildError, Built, Plan, Told};
+use super::merge::{self, Merged};
+use super::parse::{Chunk, Exceptions, Parsed};
+use super::{BuildError, Plan, Told};
 use crate::addresses::Addresses;
-use crate::category::CategorySet;
+use crate::bytes::Bytes;
 use crate::entry::MatchKind;
 use crate::expressions::Expressions;
-use crate::index::{Index, Sets, Tag};
+use crate::hash;
 use crate::report::{FileReport, Phase, Progress};
-use crate::table::{Builder, Table, TooLong};
-use crate::urls::{self, Urls};
+use crate::store::{Flat, Store};
+use crate::table::{self, Builder, WriteError};
+use crate::urls::{self, Row, Urls};
 
-/// Bytes of names between two tellings of progress.
-const TELL_EVERY: u64 = 1 << 20;
-
-impl From<TooLong> for BuildError {
-    fn from(_: TooLong) -> BuildError {
-        BuildError::TooLong
+impl From<WriteError> for BuildError {
+    fn from(error: WriteError) -> BuildError {
+        match error {
+            WriteError::TooLong => BuildError::TooLong,
+            WriteError::Crafted => BuildError::Crafted,
+            WriteError::Io(error) => BuildError::Write(error),
+        }
     }
 }
 
+/// A store whose names' text has gone elsewhere.
+pub(crate) struct Compiled {
+    pub(crate) entries: Flat,
+    pub(crate) exceptions: Flat,
+    /// The text of the exceptions' names.
+    pub(crate) exceptions_text: Vec<u8>,
+    /// Everything but entries and exceptions.
+    pub(crate) rest: Store,
+}
+
+impl Compiled {
+    /// The store, with the text of the entries' names.
+    pub(crate) fn with(self, text: Bytes) -> Store {
+        Store {
+            entries: self.entries.with(text),
+            exceptions: self.exceptions.with(self.exceptions_text.into()),
+            ..self.rest
+        }
+    }
+}
+
+/// Compiles parsed lines. The text of the entries' names goes to `text`.
 pub(super) fn compile(
     plan: &Plan,
     chunks: &[Chunk<'_>],
     parsed: Vec<Parsed>,
     version: String,
+    text: &mut dyn Write,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Built, BuildError> {
+) -> Result<Compiled, BuildError> {
     let mut parts = Parts {
         chunks,
         files: plan.file_reports(),
         parsed,
         repeated: HashMap::new(),
-        interner: Interner::new(&plan.tags),
+        interner: Interner::default(),
     };
     let mut report = plan.report.clone();
     parts.count_lines(&mut report.faults);
-    let (table, top_levels) = parts.table(progress)?;
-    let addresses = parts.addresses()?;
-    let urls = parts.urls();
+    let names = parts.names(text, progress)?;
+    let entries = parts.rest(names)?;
+    let (exceptions, exceptions_text) = parts.exceptions()?;
     let expressions = parts.expressions();
     report.files = parts.finished_reports();
-    let index = Index {
-        sets: parts.interner.finish(),
-        names: plan.names.clone(),
-        sources: plan.sources.clone(),
-        tags: plan.tags.clone(),
-        table,
-        top_levels,
-        addresses,
-        urls,
-        expressions,
-        version,
-    };
-    Ok(Built { index, report })
+    Ok(Compiled {
+        entries,
+        exceptions,
+        exceptions_text,
+        rest: Store {
+            sources: plan.sources.clone(),
+            categories: plan.categories.clone(),
+            tags: plan.tags.clone(),
+            sets: parts.interner.sets,
+            expressions: Expressions::new(expressions),
+            report,
+            version,
+            ..Store::default()
+        },
+    })
 }
 
 struct Parts<'a> {
@@ -102,89 +131,135 @@ impl Parts<'_> {
         files
     }
 
-    fn table(&mut self, progress: &mut dyn FnMut(Progress)) -> Result<(Table, bool), BuildError> {
-        let keys = self.sorted_keys();
-        let distinct = || keys.chunk_by(|a, b| a.hash == b.hash);
-        let bytes: usize = distinct()
-            .filter_map(|run| run.first())
-            .map(Key::length)
-            .sum();
-        let mut builder = Builder::new(distinct().count(), bytes);
-        let mut told = Told::new(Phase::Write, length(&keys), progress);
-        let Parts {
-            chunks,
-            parsed,
-            repeated,
-            interner,
-            ..
-        } = self;
+    /// Lays out the names of all lists; true with them when one is a whole top-level domain.
+    fn names(
+        &mut self,
+        text: &mut dyn Write,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(table::Parts, bool), BuildError> {
+        let parts = merge::sorted(&mut self.parsed);
+        let bytes = parts.iter().map(|part| part.bytes).sum();
+        let count = parts.iter().map(|part| part.distinct).sum();
+        let mut told = Told::new(Phase::Write, bytes, progress);
+        let mut builder = Builder::new(count, text);
         let mut top_levels = false;
-        let mut names: Vec<(&str, u16)> = Vec::new();
-        let mut waiting = 0;
-        for run in distinct() {
-            names.clear();
-            names.extend(run.iter().filter_map(|key| named(chunks, parsed, key)));
-            // Names with one hash are the same name, but for rare chance.
-            names.sort_unstable();
-            for same in names.chunk_by(|a, b| a.0 == b.0) {
-                let set = interner.intern(same.iter().map(|(_, tag)| *tag), |tag| {
-                    *repeated.entry((tag, MatchKind::Domain)).or_default() += 1;
-                })?;
-                if let (Some(key), Some((name, _))) = (run.first(), same.first()) {
-                    top_levels |= !name.contains('.');
-                    builder.push(key.hash, name, set)?;
-                }
+        let (chunks, parsed) = (self.chunks, &self.parsed);
+        let (interner, repeated) = (&mut self.interner, &mut self.repeated);
+        merge::merged(&parts, chunks, parsed, |merged: Merged| {
+            let number = |set: &Vec<u16>| interner.intern(set.iter().copied());
+            let sets: Vec<u16> = merged.sets.iter().map(number).collect::<Result<_, _>>()?;
+            for (tag, count) in &merged.repeated {
+                *repeated.entry((*tag, MatchKind::Domain)).or_default() += count;
             }
-            waiting += length(run);
-            if waiting >= TELL_EVERY {
-                told.more(waiting);
-                waiting = 0;
+            let mut rest = &*merged.text;
+            for row in &merged.rows {
+                let name = rest
+                    .split_off(..usize::from(row.length))
+                    .unwrap_or_default();
+                let set = sets.get(usize::from(row.set)).copied().unwrap_or_default();
+                builder.push(row.hash, name, set)?;
             }
-        }
+            top_levels |= merged.top_levels;
+            told.more(merged.bytes);
+            Ok::<(), BuildError>(())
+        })?;
         Ok((builder.finish()?, top_levels))
     }
 
-    fn sorted_keys(&mut self) -> Vec<Key> {
-        let count = self.parsed.iter().map(|parsed| parsed.keys.len()).sum();
-        let mut keys: Vec<Key> = Vec::with_capacity(count);
-        for parsed in &mut self.parsed {
-            keys.append(&mut std::mem::take(&mut parsed.keys));
+    fn rest(&mut self, (names, top_levels): (table::Parts, bool)) -> Result<Flat, BuildError> {
+        let (mut networks, mut rows) = (Vec::new(), Vec::new());
+        for (chunk, parsed) in self.chunks.iter().zip(&mut self.parsed) {
+            let of_chunk = std::mem::take(&mut parsed.networks).into_iter();
+            networks.extend(of_chunk.map(|network| (network, chunk.tag)));
+            rows.append(&mut parsed.urls);
         }
-        keys.sort_unstable_by_key(|key| key.hash);
-        keys
+        let (urls, top_level_urls) = self.urls(rows, MatchKind::Url);
+        Ok(Flat {
+            names,
+            top_levels: top_levels || top_level_urls,
+            addresses: self.addresses(networks, MatchKind::Domain)?,
+            urls,
+        })
     }
 
-    fn addresses(&mut self) -> Result<Addresses, BuildError> {
-        let mut found: Vec<(Network, u16)> = Vec::new();
+    fn exceptions(&mut self) -> Result<(Flat, Vec<u8>), BuildError> {
+        let (mut names, mut networks, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         for (chunk, parsed) in self.chunks.iter().zip(&mut self.parsed) {
-            let networks = std::mem::take(&mut parsed.networks);
-            found.extend(networks.into_iter().map(|network| (network, chunk.tag)));
+            let mut found: Exceptions = std::mem::take(&mut parsed.exceptions);
+            names.extend(
+                found
+                    .names
+                    .into_iter()
+                    .map(|name| (hash::of(&name), name, chunk.tag)),
+            );
+            networks.extend(
+                found
+                    .networks
+                    .into_iter()
+                    .map(|network| (network, chunk.tag)),
+            );
+            rows.append(&mut found.urls);
         }
+        names.sort_unstable();
+        let same = |a: &(u64, String, u16), b: &(u64, String, u16)| a.1 == b.1;
+        let mut text = Vec::new();
+        let mut builder = Builder::new(names.chunk_by(same).count(), &mut text);
+        for group in names.chunk_by(same) {
+            let tags = group.iter().map(|(_, _, tag)| *tag);
+            let set = self.set(tags, MatchKind::Exception)?;
+            if let Some((hash, name, _)) = group.first() {
+                builder.push(*hash, name.as_bytes(), set)?;
+            }
+        }
+        let flat_names = builder.finish()?;
+        let top_levels = names.iter().any(|(_, name, _)| !name.contains('.'));
+        let (urls, top_level_urls) = self.urls(rows, MatchKind::Exception);
+        let flat = Flat {
+            names: flat_names,
+            top_levels: top_levels || top_level_urls,
+            addresses: self.addresses(networks, MatchKind::Exception)?,
+            urls,
+        };
+        Ok((flat, text))
+    }
+
+    fn addresses(
+        &mut self,
+        mut found: Vec<(Network, u16)>,
+        kind: MatchKind,
+    ) -> Result<Addresses, BuildError> {
         found.sort_unstable();
         let mut distinct = Vec::new();
         for same in found.chunk_by(|a, b| a.0 == b.0) {
-            let set = self
-                .interner
-                .intern(same.iter().map(|(_, tag)| *tag), |tag| {
-                    *self.repeated.entry((tag, MatchKind::Domain)).or_default() += 1;
-                })?;
+            let set = self.set(same.iter().map(|(_, tag)| *tag), kind)?;
             distinct.extend(same.first().map(|(network, _)| (*network, set)));
         }
         Ok(Addresses::new(distinct))
     }
 
-    fn urls(&mut self) -> Urls {
-        let mut rows = Vec::new();
-        for parsed in &mut self.parsed {
-            rows.append(&mut parsed.urls);
-        }
-        urls::sort(&mut rows, &mut |tag| {
-            *self.repeated.entry((tag, MatchKind::Url)).or_default() += 1;
+    /// The number of a set of sorted tags, of which those that repeat are counted.
+    fn set(&mut self, tags: impl Iterator<Item = u16>, kind: MatchKind) -> Result<u16, BuildError> {
+        let mut last = None;
+        let repeated = &mut self.repeated;
+        let distinct = tags.filter(|tag| {
+            let again = last.replace(*tag) == Some(*tag);
+            if again {
+                *repeated.entry((*tag, kind)).or_default() += 1;
+            }
+            !again
         });
-        Urls::new(&rows)
+        self.interner.intern(distinct)
     }
 
-    fn expressions(&mut self) -> Vec<(u16, Expressions)> {
+    fn urls(&mut self, mut rows: Vec<Row>, kind: MatchKind) -> (Urls, bool) {
+        urls::sort(&mut rows, &mut |tag| {
+            *self.repeated.entry((tag, kind)).or_default() += 1;
+        });
+        (Urls::new(&rows), rows.iter().any(Row::is_top_level))
+    }
+
+    /// The expressions of each list without repetition.
+    fn expressions(&mut self) -> Vec<(u16, Vec<String>)> {
         let mut lists: Vec<(u16, Vec<String>)> = Vec::new();
         for (chunk, parsed) in self.chunks.iter().zip(&mut self.parsed) {
             if parsed.expressions.is_empty() {
@@ -195,62 +270,30 @@ impl Parts<'_> {
                 _ => lists.push((chunk.tag, std::mem::take(&mut parsed.expressions))),
             }
         }
-        let mut compiled = Vec::with_capacity(lists.len());
-        for (tag, mut list) in lists {
+        for (tag, list) in &mut lists {
             let before = list.len();
             let mut seen = HashSet::new();
             list.retain(|text| seen.insert(text.clone()));
-            let repeated = self.repeated.entry((tag, MatchKind::Expression));
+            let repeated = self.repeated.entry((*tag, MatchKind::Expression));
             *repeated.or_default() += (before - list.len()) as u64;
-            compiled.push((tag, Expressions::new(list)));
         }
-        compiled
+        lists
     }
 }
 
-/// Bytes of the names together.
-fn length(keys: &[Key]) -> u64 {
-    keys.iter().map(|key| key.length() as u64).sum()
-}
-
-fn named<'a>(chunks: &[Chunk<'a>], parsed: &'a [Parsed], key: &Key) -> Option<(&'a str, u16)> {
-    let chunk = chunks.get(key.chunk())?;
-    let name = key.name(chunk, parsed.get(key.chunk())?);
-    Some((name, chunk.tag))
-}
-
 /// Gives each distinct combination of tags a number.
+#[derive(Default)]
 struct Interner {
-    categories: Vec<crate::category::CategoryId>,
     numbers: HashMap<Box<[u16]>, u16>,
     sets: Vec<Box<[u16]>>,
     scratch: Vec<u16>,
 }
 
 impl Interner {
-    fn new(tags: &[Tag]) -> Interner {
-        Interner {
-            categories: tags.iter().map(|tag| tag.category).collect(),
-            numbers: HashMap::new(),
-            sets: Vec::new(),
-            scratch: Vec::new(),
-        }
-    }
-
-    /// The number of the set of `tags`, given in order; `repeated` is told each one that follows itself.
-    fn intern(
-        &mut self,
-        tags: impl Iterator<Item = u16>,
-        mut repeated: impl FnMut(u16),
-    ) -> Result<u16, BuildError> {
+    /// The number of the set of `tags`, which ascend.
+    fn intern(&mut self, tags: impl Iterator<Item = u16>) -> Result<u16, BuildError> {
         self.scratch.clear();
-        for tag in tags {
-            if self.scratch.last() == Some(&tag) {
-                repeated(tag);
-            } else {
-                self.scratch.push(tag);
-            }
-        }
+        self.scratch.extend(tags);
         if let Some(number) = self.numbers.get(&*self.scratch) {
             return Ok(*number);
         }
@@ -261,13 +304,22 @@ impl Interner {
         self.sets.push(set);
         Ok(number)
     }
+}
 
-    fn finish(self) -> Sets {
-        let category = |tag: &u16| self.categories.get(usize::from(*tag)).copied();
-        let categories = |set: &[u16]| set.iter().filter_map(category).collect::<CategorySet>();
-        Sets {
-            categories: self.sets.iter().map(|set| categories(set)).collect(),
-            tags: self.sets.into_boxed_slice(),
-        }
+/// A report of nothing yet for each file of a plan.
+impl Plan {
+    fn file_reports(&self) -> Vec<FileReport> {
+        let report = |planned: &super::Planned| FileReport {
+            list: self.list(planned).to_owned(),
+            category: planned.file.category.clone(),
+            kind: planned.file.kind,
+            file: planned.file.path.clone(),
+            lines: 0,
+            entries: 0,
+            duplicates: 0,
+            blank: 0,
+            faulty: 0,
+        };
+        self.files.iter().map(report).collect()
     }
 }

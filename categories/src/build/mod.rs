@@ -3,26 +3,35 @@
 //! A bad line never stops the rest: it is a fault in the report. A file that cannot be read or is half-written stops the
 //! build with an error that names its source. Callers keep the index they have then: an old list in force is better than a
 //! part of a new one.
+//!
+//! Imported sources (those with a manifest) and the starter lists make the base of an index, which is compiled once and kept
+//! in a file ([`crate::file`]); sources that people edit make the overlay, which is compiled in memory each time.
 
-mod compile;
+pub(crate) mod compile;
+mod merge;
 mod parse;
+pub(crate) mod plan;
 mod spread;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use self::compile::compile;
+use self::compile::{Compiled, compile};
 use self::parse::{Chunk, Parsed, chunks, parse};
+use self::plan::{Plan, Planned, Plans};
 use self::spread::spread;
-use crate::category::{CATEGORIES_MAX, Names};
-use crate::index::{Index, Tag};
-use crate::manifest::{Manifest, ManifestError, hex};
-use crate::report::{FileReport, Phase, Progress, Report};
-use crate::source::{ListFile, Listing, ReadError, Root, Source, Unreadable};
+use crate::category::CATEGORIES_MAX;
+use crate::file;
+use crate::index::Index;
+use crate::manifest::{ManifestError, hex};
+use crate::report::{Phase, Progress, Report};
+use crate::source::{ReadError, Source, Unreadable};
+use crate::store::Store;
 
 /// A finished build.
 #[derive(Debug)]
@@ -31,6 +40,9 @@ pub struct Built {
     pub index: Index,
     /// What was read and what was wrong with it.
     pub report: Report,
+    /// Why the compiled lists are held in memory instead of a file, where they should be in one. The index is right all the
+    /// same, but larger, and the next start takes as long.
+    pub warning: Option<String>,
 }
 
 /// Why there is no new index. The one in force stays in force.
@@ -66,141 +78,143 @@ pub enum BuildError {
     /// The names together do not fit.
     #[error("the names of all lists together are longer than 4 GiB")]
     TooLong,
+    /// Names were made so that the index cannot tell them apart fast.
+    #[error("tens of thousands of names are made to look alike: a list is an attack on this index")]
+    Crafted,
+    /// What is compiled cannot be written. Never an outcome of [`build`] or [`open`].
+    #[error("the compiled lists cannot be written: {0}")]
+    Write(io::Error),
 }
 
-/// Reads every list of `sources` and makes one index of them. Which source comes first changes nothing but the order in
-/// which matches are told.
+/// Reads every list of `sources` and makes one index of them, in memory. Which source comes first changes nothing but the
+/// order in which matches are told.
 ///
-/// `progress` is called on this thread. Memory while it runs: the index that is made, the files' content, and 16 bytes a
+/// `progress` is called on this thread, and tells of the larger layer. Memory while it runs: the index that is made, the files' content, and 16 bytes a
 /// line.
 ///
 /// # Errors
 /// [`BuildError`] names the source; keep the index in force.
 pub fn build(sources: &[Source], progress: &mut dyn FnMut(Progress)) -> Result<Built, BuildError> {
-    let plan = Plan::of(sources)?;
-    let contents = read(&plan, progress)?;
-    let version = version(sources, &plan, &contents);
-    let chunks = cut(&plan, &contents)?;
-    let parsed = parse_all(&chunks, plan.bytes(), progress);
-    compile(&plan, &chunks, parsed, version, progress)
+    let plans = Plans::of(sources)?;
+    let mut silent = |_| {};
+    let (of_base, of_overlay) = told_of(&plans, progress, &mut silent);
+    let base = in_memory(&plans.base, of_base)?;
+    finish(plans, Arc::new(base), None, of_overlay)
 }
 
-/// A list file with what it belongs to.
-#[derive(Debug)]
-struct Planned {
-    source: usize,
-    tag: u16,
-    file: ListFile,
+/// [`build`], with the base from its file below `place` where that is current, and else compiled and written there. `last` is
+/// the index in force: while its base is current, that is shared.
+///
+/// Memory while it runs: as for [`build`], but names go into the file as they are laid out.
+///
+/// # Errors
+/// [`BuildError`] names the source; keep the index in force. Not that the file cannot be written: that is a warning.
+pub fn open(
+    place: &Path,
+    sources: &[Source],
+    last: Option<&Index>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Built, BuildError> {
+    let plans = Plans::of(sources)?;
+    let mut silent = |_| {};
+    let (of_base, of_overlay) = told_of(&plans, progress, &mut silent);
+    let (base, warning) = file::base(place, &plans.base, last.map(Index::base), of_base)?;
+    finish(plans, base, warning, of_overlay)
 }
 
-/// Everything about the sources but the content of their lists.
-#[derive(Debug)]
-struct Plan {
-    names: Names,
-    sources: Vec<Arc<str>>,
-    manifests: Vec<Option<Manifest>>,
-    tags: Vec<Tag>,
-    files: Vec<Planned>,
-    report: Report,
-}
-
-impl Plan {
-    fn of(sources: &[Source]) -> Result<Plan, BuildError> {
-        let mut listings = Vec::with_capacity(sources.len());
-        for source in sources {
-            listings.push(listing(source)?);
-        }
-        let categories = listings.iter().flat_map(|(listing, _)| &listing.categories);
-        let names = Names::new(categories.map(String::as_str)).map_err(BuildError::Categories)?;
-        let mut plan = Plan {
-            names,
-            sources: Vec::new(),
-            manifests: Vec::new(),
-            tags: Vec::new(),
-            files: Vec::new(),
-            report: Report::default(),
-        };
-        for (source, (listing, manifest)) in sources.iter().zip(listings) {
-            plan.add(source, listing)?;
-            plan.manifests.push(manifest);
-        }
-        Ok(plan)
-    }
-
-    fn add(&mut self, source: &Source, listing: Listing) -> Result<(), BuildError> {
-        if self.sources.iter().any(|name| **name == *source.name) {
-            return Err(BuildError::Repeated(source.name.clone()));
-        }
-        let number = self.sources.len();
-        let number_16 = u16::try_from(number).map_err(|_| BuildError::TooMany("lists"))?;
-        for file in listing.files {
-            let Some(category) = self.names.id(&file.category) else {
-                continue;
-            };
-            let tag = Tag {
-                category,
-                source: number_16,
-            };
-            if self.tags.last() != Some(&tag) {
-                self.tags.push(tag);
-            }
-            let tag = u16::try_from(self.tags.len() - 1)
-                .map_err(|_| BuildError::TooMany("categories of lists"))?;
-            self.files.push(Planned {
-                source: number,
-                tag,
-                file,
-            });
-        }
-        self.sources.push(Arc::from(&*source.name));
-        self.report.faults.append(listing.faults);
-        Ok(())
-    }
-
-    fn bytes(&self) -> u64 {
-        self.files.iter().map(|planned| planned.file.bytes).sum()
-    }
-
-    fn list(&self, planned: &Planned) -> &str {
-        self.sources.get(planned.source).map_or("", |name| name)
-    }
-
-    /// An empty report for each file.
-    fn file_reports(&self) -> Vec<FileReport> {
-        let report = |planned: &Planned| FileReport {
-            list: self.list(planned).to_owned(),
-            category: planned.file.category.clone(),
-            kind: planned.file.kind,
-            file: planned.file.path.clone(),
-            lines: 0,
-            entries: 0,
-            duplicates: 0,
-            blank: 0,
-            faulty: 0,
-        };
-        self.files.iter().map(report).collect()
-    }
-}
-
-/// What a source has, and its manifest if it has one, whose names are checked.
-fn listing(source: &Source) -> Result<(Listing, Option<Manifest>), BuildError> {
-    let listing = Listing::of(source).map_err(|bad| unreadable(&source.name, bad))?;
-    let checked = || -> Result<Option<Manifest>, ManifestError> {
-        let Root::Directory(path) = &source.root else {
-            return Ok(None);
-        };
-        let manifest = Manifest::read(path)?;
-        if let Some(manifest) = &manifest {
-            let found: Vec<String> = listing.files.iter().map(ListFile::name).collect();
-            manifest.check_names(found.iter().map(String::as_str))?;
-        }
-        Ok(manifest)
+/// [`open`] for whoever only looks: nothing is written. What is not current in `place` is made in memory.
+///
+/// # Errors
+/// [`BuildError`] names the source.
+pub fn look(
+    place: &Path,
+    sources: &[Source],
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Built, BuildError> {
+    let plans = Plans::of(sources)?;
+    let mut silent = |_| {};
+    let (of_base, of_overlay) = told_of(&plans, progress, &mut silent);
+    let base = match file::current(place, &plans.base) {
+        Some(store) => store,
+        None => in_memory(&plans.base, of_base)?,
     };
-    let manifest = checked().map_err(|cause| BuildError::Manifest {
-        list: source.name.clone(),
-        cause,
-    })?;
-    Ok((listing, manifest))
+    finish(plans, Arc::new(base), None, of_overlay)
+}
+
+/// Who is told of the base and who of the overlay: progress goes on in one direction.
+fn told_of<'a>(
+    plans: &Plans,
+    progress: &'a mut dyn FnMut(Progress),
+    silent: &'a mut dyn FnMut(Progress),
+) -> (&'a mut dyn FnMut(Progress), &'a mut dyn FnMut(Progress)) {
+    if plans.base.bytes() > plans.overlay.bytes() {
+        (progress, silent)
+    } else {
+        (silent, progress)
+    }
+}
+
+fn finish(
+    plans: Plans,
+    base: Arc<Store>,
+    warning: Option<String>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Built, BuildError> {
+    let overlay = Arc::new(in_memory(&plans.overlay, progress)?);
+    let mut report = base.report.clone();
+    report.faults.append(overlay.report.faults.clone());
+    report.files.extend(overlay.report.files.iter().cloned());
+    let version = whole_version(&plans, &base, &overlay);
+    Ok(Built {
+        index: Index::new(plans.names, plans.sources, base, overlay, version),
+        report,
+        warning,
+    })
+}
+
+/// Compiles a plan into a store that is all in memory.
+pub(crate) fn in_memory(
+    plan: &Plan,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Store, BuildError> {
+    if plan.sources.is_empty() {
+        return Ok(Store::default());
+    }
+    let mut text = Vec::new();
+    let contents = Contents::read(plan, progress)?;
+    let compiled = contents.compile(plan, &mut text, progress)?;
+    Ok(compiled.with(text.into()))
+}
+
+/// The content of every file of a plan.
+pub(crate) struct Contents {
+    files: Vec<Content>,
+    /// A digest of it all: 64 hexadecimal digits.
+    pub(crate) version: String,
+}
+
+impl Contents {
+    /// Reads every file whole and holds it to its manifest.
+    pub(crate) fn read(
+        plan: &Plan,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Contents, BuildError> {
+        let files = read(plan, progress)?;
+        let version = version(plan, &files);
+        Ok(Contents { files, version })
+    }
+
+    /// Compiles it; the names' text goes to `text`.
+    pub(crate) fn compile(
+        self,
+        plan: &Plan,
+        text: &mut dyn Write,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Compiled, BuildError> {
+        let chunks = cut(plan, &self.files)?;
+        let parsed = parse_all(&chunks, plan.bytes(), progress);
+        compile(plan, &chunks, parsed, self.version, text, progress)
+    }
 }
 
 struct Content {
@@ -242,25 +256,44 @@ fn unreadable(list: &str, bad: Unreadable) -> BuildError {
     }
 }
 
-/// A digest of the names of the sources, of their categories and of every file.
-fn version(sources: &[Source], plan: &Plan, contents: &[Content]) -> String {
+/// A digest of parts, none of which can run into another: 64 hexadecimal digits.
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut digest = Sha256::new();
-    let mut part = |text: &[u8]| {
-        digest.update((text.len() as u64).to_le_bytes());
-        digest.update(text);
-    };
-    for source in sources {
-        part(source.name.as_bytes());
+    for part in parts {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
     }
-    for (_, name) in plan.names.iter() {
-        part(name.as_bytes());
-    }
-    for (planned, content) in plan.files.iter().zip(contents) {
-        part(plan.list(planned).as_bytes());
-        part(planned.file.name().as_bytes());
-        part(&content.digest);
-    }
-    hex(&digest.finalize()).chars().take(16).collect()
+    hex(&digest.finalize())
+}
+
+/// A digest of the names of a plan's sources, of their categories and of every file.
+fn version(plan: &Plan, contents: &[Content]) -> String {
+    let sources = plan.sources.iter().map(|name| name.as_bytes());
+    let categories = plan.categories.iter().map(|name| name.as_bytes());
+    let names: Vec<String> = plan
+        .files
+        .iter()
+        .map(|planned| planned.file.name())
+        .collect();
+    let files = plan.files.iter().zip(&names).zip(contents);
+    let files = files.flat_map(|((planned, name), content)| {
+        let list = plan.list(planned).as_bytes();
+        [list, name.as_bytes(), &content.digest]
+    });
+    digest(
+        sources
+            .chain([&b""[..]])
+            .chain(categories)
+            .chain([&b""[..]])
+            .chain(files),
+    )
+}
+
+/// The version of an index: of the names and order of all its sources, and of both layers.
+fn whole_version(plans: &Plans, base: &Store, overlay: &Store) -> String {
+    let sources = plans.sources.iter().map(|name| name.as_bytes());
+    let layers = [base.version.as_bytes(), overlay.version.as_bytes()];
+    digest(sources.chain(layers)).chars().take(16).collect()
 }
 
 fn cut<'a>(plan: &'a Plan, contents: &'a [Content]) -> Result<Vec<Chunk<'a>>, BuildError> {

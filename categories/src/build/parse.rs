@@ -5,7 +5,7 @@ use std::path::Path;
 
 use weir_host::address::Network;
 
-use crate::entry::{self, Domain, EntryError, MatchKind};
+use crate::entry::{self, Domain, EntryError, Exception, MatchKind};
 use crate::hash;
 use crate::report::{Fault, Faults, shown};
 use crate::urls::Row;
@@ -14,6 +14,9 @@ use crate::urls::Row;
 const CHUNK: usize = 4 << 20;
 /// Marks an offset into [`Parsed::side`].
 const SIDE: u32 = 1 << 31;
+/// Keys are parted by the highest bits of their hashes, so that cores can sort and merge parts.
+const PART_BITS: u32 = 6;
+pub(super) const PARTS: usize = 1 << PART_BITS;
 
 /// Whole lines of one file.
 #[derive(Clone, Copy, Debug)]
@@ -37,15 +40,26 @@ pub(super) struct Key {
     chunk_and_length: u32,
 }
 
+/// What the lines of `exceptions` are: few, so that their names are held as they are.
+#[derive(Debug, Default)]
+pub(super) struct Exceptions {
+    pub(super) names: Vec<String>,
+    pub(super) networks: Vec<Network>,
+    pub(super) urls: Vec<Row>,
+}
+
 /// What the lines of a chunk are.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
-    pub(super) keys: Vec<Key>,
+    keys: Vec<Key>,
+    /// The keys by the highest bits of their hashes, once all are there.
+    pub(super) parts: Vec<Vec<Key>>,
     /// Names whose normal form is not what the file says.
-    side: String,
+    pub(super) side: String,
     pub(super) networks: Vec<Network>,
     pub(super) urls: Vec<Row>,
     pub(super) expressions: Vec<String>,
+    pub(super) exceptions: Exceptions,
     pub(super) lines: u64,
     pub(super) blank: u64,
     /// Lines counted from the start of the chunk.
@@ -89,7 +103,22 @@ pub(super) fn parse(number: usize, chunk: &Chunk<'_>) -> Parsed {
             });
         }
     }
+    parsed.parts = parted(std::mem::take(&mut parsed.keys));
     parsed
+}
+
+/// Keys by the highest bits of their hashes, each part as large as need be.
+fn parted(keys: Vec<Key>) -> Vec<Vec<Key>> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let mut counts = [0; PARTS];
+    keys.iter().for_each(|key| counts[key.part()] += 1);
+    let mut parts: Vec<Vec<Key>> = counts.into_iter().map(Vec::with_capacity).collect();
+    for key in keys {
+        parts[key.part()].push(key);
+    }
+    parts
 }
 
 impl Parsed {
@@ -106,7 +135,15 @@ impl Parsed {
             },
             MatchKind::Url => self.urls.push(Row::new(entry::url(text)?, chunk.tag)),
             MatchKind::Expression => self.expressions.push(entry::normal(chunk.kind, text)?),
-            MatchKind::Exception => _ = entry::normal(chunk.kind, text)?,
+            MatchKind::Exception => match entry::exception(text)? {
+                Exception::Domain(Domain::Name(name)) => {
+                    self.exceptions.names.push(name.as_str().to_owned());
+                }
+                Exception::Domain(Domain::Network(network)) => {
+                    self.exceptions.networks.push(network);
+                }
+                Exception::Url(url) => self.exceptions.urls.push(Row::new(url, chunk.tag)),
+            },
         }
         Ok(())
     }
@@ -128,6 +165,10 @@ impl Parsed {
 }
 
 impl Key {
+    fn part(&self) -> usize {
+        (self.hash >> (64 - PART_BITS)) as usize
+    }
+
     /// Number of the chunk.
     pub(super) fn chunk(&self) -> usize {
         (self.chunk_and_length >> 8) as usize
@@ -139,13 +180,12 @@ impl Key {
     }
 
     /// The name, given what its chunk was read from and parsed to.
-    pub(super) fn name<'a>(&self, chunk: &Chunk<'a>, parsed: &'a Parsed) -> &'a str {
+    pub(super) fn name<'a>(&self, chunk: &Chunk<'a>, side: &'a str) -> &'a [u8] {
         let at = (self.at & !SIDE) as usize;
-        let range = at..at + self.length();
-        if self.at & SIDE != 0 {
-            return parsed.side.get(range).unwrap_or_default();
-        }
-        let bytes = chunk.text.get(range).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        let text = match self.at & SIDE {
+            0 => chunk.text,
+            _ => side.as_bytes(),
+        };
+        text.get(at..at + self.length()).unwrap_or_default()
     }
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use weir_host::Host;
 
 use super::*;
-use crate::manifest::{FILE_NAME, Written};
+use crate::manifest::{FILE_NAME, Manifest, Written};
 use crate::{CategoryId, CategorySet, Match, MatchKind, embedded};
 
 /// Trees of lists, one a source: (source, path, text).
@@ -498,3 +498,5 @@ fn an_index_is_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Index>();
 }
+
+mod exceptions;

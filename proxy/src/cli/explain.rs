@@ -158,7 +158,9 @@ impl Explained {
     /// The entry that put the host into the category that decided.
     fn deciding_match(&self) -> Option<&Match> {
         let category = self.verdict?.category?;
-        self.matches.iter().find(|found| found.category == category)
+        self.matches
+            .iter()
+            .find(|found| found.category == category && found.voided.is_none())
     }
 
     fn category_names(&self) -> Vec<&str> {

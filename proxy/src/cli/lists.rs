@@ -89,11 +89,14 @@ fn sources(settings: &Settings) -> Result<Vec<Source>, Failure> {
     snapshot::sources(settings).map_err(Failure::Configuration)
 }
 
-/// The index of all sources, with a bar while it is made.
+/// The index of all sources, with a bar while it is made. What a running Weir has compiled is
+/// used; nothing is written, since who asks may be somebody else.
 pub(super) fn build(settings: &Settings) -> Result<Built, Failure> {
     let sources = sources(settings)?;
     let mut bar = Bar::new();
-    weir_categories::build(&sources, &mut |progress| bar.show(progress)).map_err(Failure::refused)
+    let place = weir_config::lists::compiled(settings);
+    weir_categories::look(&place, &sources, &mut |progress| bar.show(progress))
+        .map_err(Failure::refused)
 }
 
 /// The directory that people's entries go to: the first one configured, else a source of

@@ -74,6 +74,14 @@ fn scaled(number: u64, units: &[&str]) -> String {
     }
 }
 
+/// What makes a match void, in words behind it.
+pub(super) fn voided(found: &weir_categories::Match) -> String {
+    match &found.voided {
+        Some(by) => format!(", but {} excepts {}", by.list, safe(&by.entry)),
+        None => String::new(),
+    }
+}
+
 /// Text of others without what could move a terminal's cursor or turn text around.
 pub(super) fn safe(text: &str) -> String {
     let clean = |c: char| {

@@ -55,6 +55,7 @@ pub(super) fn as_json(explained: &Explained) -> Value {
             "list": &*found.list,
             "kind": found.kind.file_name(),
             "entry": found.entry,
+            "voided": found.voided.as_ref().map(|by| json!({ "list": &*by.list, "entry": by.entry })),
         })
     });
     json!({
@@ -117,7 +118,12 @@ pub(super) fn tell(explained: &Explained, out: &mut dyn Write) -> io::Result<()>
         let category = explained.snapshot.index.names().name(found.category);
         line(
             "listed",
-            format!("{} in {category} of {}", found.entry, found.list),
+            format!(
+                "{} in {category} of {}{}",
+                found.entry,
+                found.list,
+                output::voided(found)
+            ),
         )?;
     }
     if explained.matches.is_empty() {

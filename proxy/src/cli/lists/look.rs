@@ -144,8 +144,10 @@ impl Answered {
             };
             writeln!(
                 out,
-                "{text} is in {category}: entry {} of {}{since}",
-                found.entry, found.list
+                "{text} is in {category}: entry {} of {}{since}{}",
+                found.entry,
+                found.list,
+                output::voided(found)
             )?;
         }
         for listed in &self.exceptions {
@@ -188,6 +190,9 @@ impl Answered {
                     "category": covering.category,
                     "list": &*covering.found.list,
                     "entry": covering.found.entry,
+                    "voided": covering.found.voided.as_ref().map(|by| {
+                        json!({ "list": &*by.list, "entry": by.entry })
+                    }),
                     "since": since.map(|since| as_json(&since.version)),
                     "or_before": since.map(|since| since.or_before),
                 })

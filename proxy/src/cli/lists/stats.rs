@@ -90,7 +90,8 @@ fn entries(built: &Built) -> BTreeMap<(String, String), Entries> {
         let counted = match file.kind {
             MatchKind::Domain => &mut entries.names,
             MatchKind::Url => &mut entries.urls,
-            MatchKind::Expression | MatchKind::Exception => &mut entries.expressions,
+            MatchKind::Expression => &mut entries.expressions,
+            MatchKind::Exception => continue,
         };
         *counted += file.entries;
         entries.faulty += file.faulty;
