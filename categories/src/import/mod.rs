@@ -40,6 +40,8 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes after decompression.
     pub bytes: u64,
+    /// Fewest entries of the result: fewer refuse it.
+    pub least: u64,
 }
 
 /// Ten times what the largest public lists have.
@@ -48,6 +50,7 @@ impl Default for Limits {
         Limits {
             entries: 100_000,
             bytes: 2 << 30,
+            least: 0,
         }
     }
 }
@@ -85,6 +88,14 @@ pub enum ImportError {
     /// More categories than an index can have beside the two built-in ones: no index could be made any more.
     #[error("{0} categories; {max} are the most", max = CATEGORIES_MAX - 2)]
     TooManyCategories(usize),
+    /// Fewer entries than [`Limits`] ask for.
+    #[error("{found} entries, which is fewer than the {least} that it must have")]
+    TooFew {
+        /// What there were.
+        found: u64,
+        /// What there must be.
+        least: u64,
+    },
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
@@ -201,6 +212,11 @@ pub fn run_within(
         0 => return Err(ImportError::Empty),
         count if count > CATEGORIES_MAX - 2 => return Err(ImportError::TooManyCategories(count)),
         _ => {}
+    }
+    let found = brought.categories.values().map(Imported::entries).sum();
+    if found < limits.least {
+        let least = limits.least;
+        return Err(ImportError::TooFew { found, least });
     }
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);
