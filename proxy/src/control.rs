@@ -4,6 +4,7 @@
 
 use crate::reload;
 use crate::shared::Shared;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
 use weir_config::{LoginMode, UnknownNetwork};
@@ -75,18 +76,24 @@ impl Console {
     fn lists(&self) -> Check {
         let snapshot = self.shared.snapshot.load();
         let counts = snapshot.index.counts();
-        let state = if counts.domains == 0 {
+        let alarms = self.shared.updates.alarms(Timestamp::now());
+        let state = if counts.domains == 0 || !alarms.is_empty() {
             State::Warning
         } else {
             State::Ok
         };
+        let mut detail = format!(
+            "{} names in {} categories, version {}",
+            counts.domains, counts.categories, snapshot.lists_version
+        );
+        for alarm in alarms {
+            detail.push_str("; ");
+            detail.push_str(&alarm);
+        }
         Check {
             name: "lists",
             state,
-            detail: format!(
-                "{} names in {} categories, version {}",
-                counts.domains, counts.categories, snapshot.lists_version
-            ),
+            detail,
         }
     }
 
@@ -116,6 +123,8 @@ impl Control for Console {
 
     fn metrics(&self) -> String {
         self.shared.metrics.records(&self.shared.record_health());
+        let seen = self.shared.updates.seen();
+        self.shared.metrics.sources(&seen, Timestamp::now());
         self.shared.metrics.text()
     }
 

@@ -7,6 +7,7 @@
 mod matcher;
 mod scan;
 mod sources;
+mod visits;
 mod window;
 
 use std::io;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use matcher::Matcher;
 use sources::Sources;
+pub use visits::{Counted, Visits, visits};
 use window::Window;
 
 use crate::event::EventId;

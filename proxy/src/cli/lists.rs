@@ -5,7 +5,10 @@
 mod edit;
 mod import;
 mod look;
+mod sources;
 mod stats;
+mod unlisted;
+mod update;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,6 +41,13 @@ pub(crate) enum Lists {
     Search(look::Search),
     /// Count what each category holds, and from where.
     Stats(stats::Stats),
+    /// Look for newer versions of the lists that the configuration names, now.
+    Update(update::Update),
+    /// Say of each list that the configuration names where it comes from, how old it is and
+    /// what went wrong last.
+    Sources(sources::Sources),
+    /// Count the most visited names that no list knows, for review. A look at records.
+    Unlisted(unlisted::Unlisted),
 }
 
 impl Lists {
@@ -49,6 +59,9 @@ impl Lists {
             Lists::Show(show) => show.run(loaded, out),
             Lists::Search(search) => search.run(loaded, out),
             Lists::Stats(stats) => stats.run(loaded, out),
+            Lists::Update(update) => update.run(loaded, out),
+            Lists::Sources(sources) => sources.run(loaded, out),
+            Lists::Unlisted(unlisted) => unlisted.run(loaded, out),
         }
     }
 }
