@@ -432,7 +432,7 @@ fn a_list_source_is_stale_after_three_refreshes_unless_it_says_so() {
         let text = format!("[[lists.source]]\nname = 'a'\nfrom = 'lists/a'\n{rest}");
         settings(&text).lists.sources.remove(0)
     };
-    let hours = |hours| Some(Duration::from_secs(hours * 3600));
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
     assert_eq!(source("").stale_after(), hours(72));
     assert_eq!(source("refresh = '1h'\n").stale_after(), hours(3));
     assert_eq!(source("refresh = 'never'\n").stale_after(), None);

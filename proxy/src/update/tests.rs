@@ -236,7 +236,7 @@ fn a_directory_with_categories_is_mapped_as_the_source_says() {
         fs::write(tree.join(category).join("domains"), "a.example\n").unwrap();
     }
     let place = Place {
-        lines: "from = 'tree'\ncategories = { press = '', games = ['adult', 'games'] }".to_owned(),
+        lines: "from = 'tree'\ncategories = { press = '', games = ['adult', 'games'], publicite = 'ads' }".to_owned(),
         ..place
     };
     let (_, outcome) = place.look(false);
