@@ -25,9 +25,10 @@ pub use policy_file::{
     Profile, Purpose, RuleFile, Term,
 };
 pub use settings::{
-    Bounds, Connect, Console, Deadlines, Device, Egress, Http, Line, Listener, Lists, Log,
-    LogFormat, LogLevel, Login, LoginMode, Missing, Origin, PortRange, Records, RegisteredNetwork,
-    Resolver, Settings, UnknownNetwork, Warn,
+    Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListFormat,
+    ListSource, Listener, Lists, Log, LogFormat, LogLevel, Login, LoginMode, Missing, Origin,
+    Place, PortRange, Records, Refresh, RegisteredNetwork, Resolver, Settings, UnknownNetwork,
+    Warn,
 };
 pub use text::did_you_mean;
 

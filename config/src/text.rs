@@ -6,7 +6,7 @@ use weir_host::Target;
 
 use crate::keys::Kind;
 use crate::policy_file::Purpose;
-use crate::settings::PortRange;
+use crate::settings::{Place, PortRange};
 
 /// Longest name, in characters.
 const NAME_MAX: usize = 64;
@@ -17,6 +17,9 @@ pub(crate) fn check(text: &str, kind: &Kind) -> Result<String, String> {
         Kind::Text(max) => line(text, *max),
         Kind::Name => name(text),
         Kind::Contact => contact(text),
+        Kind::ListName => list_name(text),
+        Kind::Sha256 => digest(text),
+        Kind::MinisignKey => minisign_key(text),
         Kind::Path => path(text),
         Kind::Method => method(text),
         Kind::Extension => extension(text),
@@ -54,6 +57,56 @@ fn contact(text: &str) -> Result<(), String> {
     ensure(url || mail, || {
         format!("{text:?} is neither a mail address nor an http(s) URL")
     })
+}
+
+/// As `weir-categories` has it, which is not known here: a test of the program holds both to the same.
+fn list_name(text: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    let length = (1..=NAME_MAX).contains(&text.len());
+    ensure(
+        length && text.bytes().all(plain) && !text.starts_with('-'),
+        || {
+            format!(
+                "{text:?}: the name has lower-case letters, digits, \"-\" and \"_\" only, at most {NAME_MAX}"
+            )
+        },
+    )?;
+    ensure(!matches!(text, "unlisted" | "address"), || {
+        format!("{text:?} is a category that Weir gives itself")
+    })
+}
+
+fn digest(text: &str) -> Result<(), String> {
+    let hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    ensure(hex, || {
+        format!("{text:?} is no SHA-256: 64 hexadecimal digits")
+    })
+}
+
+/// Two letters for the algorithm, eight bytes of an id and thirty-two of a key, in base64.
+fn minisign_key(text: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
+    let key = text.len() == 56 && text.starts_with("RW") && text.bytes().all(plain);
+    ensure(key, || {
+        format!(
+            "{text:?} is no public key of minisign: the second line of its .pub file, which starts with RW"
+        )
+    })
+}
+
+/// A path, or a URL when it starts like one.
+pub(crate) fn place(text: &str) -> Result<Place, String> {
+    let web = ["http://", "https://"];
+    let lower = text.to_ascii_lowercase();
+    if web.iter().any(|scheme| lower.starts_with(scheme)) {
+        return Target::parse_absolute(text)
+            .map(Place::Url)
+            .map_err(|error| format!("{text:?} is no URL that can be asked: {error}"));
+    }
+    ensure(!text.contains("://"), || {
+        format!("{text:?} is neither a path nor an http(s) URL")
+    })?;
+    path(text).map(|()| Place::File(text.into()))
 }
 
 fn path(text: &str) -> Result<(), String> {

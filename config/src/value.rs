@@ -13,7 +13,7 @@ use weir_host::Host;
 use weir_host::address::Network;
 
 use crate::keys::Kind;
-use crate::settings::PortRange;
+use crate::settings::{CategoryChoice, Place, PortRange, Refresh};
 use crate::{text, units};
 
 /// A TOML value and how its key wants it written.
@@ -215,6 +215,72 @@ impl Value for Network {
                 .map_err(|error| format!("{text:?}: {error}"))
         });
         node.take(result, faults, Network::around([0, 0, 0, 0].into(), 32))
+    }
+}
+
+impl Value for Place {
+    fn read(node: Node<'_, '_>, faults: Sink<'_>) -> Place {
+        let result = node.text().and_then(text::place);
+        node.take(result, faults, Place::File(PathBuf::new()))
+    }
+}
+
+/// `never` and no time at all are the same.
+impl Value for Refresh {
+    fn read(node: Node<'_, '_>, faults: Sink<'_>) -> Refresh {
+        let result = match (*node.kind, node.text()) {
+            (Kind::Period(..), Ok("never")) => Ok(None),
+            (Kind::Period(..), Ok(text)) if units::duration(text) == Ok(Duration::ZERO) => Ok(None),
+            (Kind::Period(min, max), _) => measure(node, units::duration, min, max).map(Some),
+            _ => Err(node.expected()),
+        };
+        Refresh(node.take(result, faults, None))
+    }
+}
+
+/// A part of a whole.
+impl Value for f64 {
+    fn read(node: Node<'_, '_>, faults: Sink<'_>) -> f64 {
+        let number = match node.value.get_ref() {
+            DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+            DeValue::Integer(_) => integer(node)
+                .ok()
+                .map(|n| if n == 0 { 0.0 } else { n as f64 }),
+            _ => None,
+        };
+        let result = number
+            .filter(|share: &f64| (0.0..=1.0).contains(share))
+            .ok_or_else(|| node.expected());
+        node.take(result, faults, 0.0)
+    }
+}
+
+/// The path of a map, or a map of names to a name or to several.
+impl Value for CategoryChoice {
+    fn read(node: Node<'_, '_>, faults: Sink<'_>) -> CategoryChoice {
+        let name = |value: &Spanned<DeValue<'_>>, faults: Sink<'_>| {
+            let kind = &Kind::ListName;
+            String::read(Node { value, kind }, faults)
+        };
+        let table = match node.value.get_ref() {
+            DeValue::Table(table) => table,
+            _ => {
+                let path = node.text().and_then(|text| text::check(text, &Kind::Path));
+                return CategoryChoice::File(node.take(path, faults, String::new()).into());
+            }
+        };
+        if table.is_empty() {
+            faults(node.value.span(), "the map has no line".to_owned());
+        }
+        let lines = table.iter().map(|(theirs, ours)| {
+            let ours = match ours.get_ref() {
+                DeValue::String(text) if text.is_empty() => Vec::new(),
+                DeValue::Array(many) => many.iter().map(|one| name(one, faults)).collect(),
+                _ => vec![name(ours, faults)],
+            };
+            (theirs.get_ref().to_string(), ours)
+        });
+        CategoryChoice::Map(lines.collect())
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::reload;
 use crate::shared::Shared;
 use crate::terms;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
 use weir_config::{LoginMode, UnknownNetwork};
@@ -81,7 +82,8 @@ impl Console {
         let snapshot = self.shared.snapshot.load();
         let counts = snapshot.index.counts();
         let faults = snapshot.filled.faults;
-        let state = if counts.domains == 0 || faults > 0 {
+        let alarms = self.shared.updates.alarms(Timestamp::now());
+        let state = if counts.domains == 0 || faults > 0 || !alarms.is_empty() {
             State::Warning
         } else {
             State::Ok
@@ -94,6 +96,10 @@ impl Console {
             detail.push_str(&format!(
                 "; list lines not used: {faults}, the first is {first}; `weir check` names them all"
             ));
+        }
+        for alarm in alarms {
+            detail.push_str("; ");
+            detail.push_str(&alarm);
         }
         Check {
             name: "lists",
@@ -128,6 +134,8 @@ impl Control for Console {
 
     fn metrics(&self) -> String {
         self.shared.metrics.records(&self.shared.record_health());
+        let seen = self.shared.updates.seen();
+        self.shared.metrics.sources(&seen, Timestamp::now());
         self.shared.metrics.text()
     }
 

@@ -43,6 +43,7 @@ mod titles;
 mod tls;
 mod transfer;
 mod tunnel;
+mod update;
 mod upgrade;
 mod users;
 mod versions;

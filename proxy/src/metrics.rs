@@ -1,6 +1,8 @@
 //! All metrics Weir exposes, by name. Labels come from closed sets, never from a host or
 //! a person (LM-10).
 
+use crate::update::board::Seen;
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,6 +16,60 @@ use weir_monitoring::{Kind, Record, RecorderHealth, Verdict};
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
+}
+
+/// A list that is kept up to date, by the name in the configuration.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfSource {
+    source: String,
+}
+
+/// The same with what an update came to.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfUpdate {
+    source: String,
+    outcome: &'static str,
+}
+
+/// Of each list that is kept up to date.
+#[derive(Default)]
+struct Sources {
+    age: Family<OfSource, Gauge>,
+    good: Family<OfSource, Gauge>,
+    entries: Family<OfSource, Gauge>,
+    alarms: Family<OfSource, Gauge>,
+    updates: Family<OfUpdate, Counter>,
+}
+
+impl Sources {
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "list_age_seconds",
+                "Time since the last good look for a list",
+                &self.age,
+            ),
+            (
+                "list_last_success_timestamp_seconds",
+                "Moment of the last good look for a list",
+                &self.good,
+            ),
+            ("list_entries", "Entries of a list in force", &self.entries),
+            (
+                "list_alarm",
+                "1 while a list is too old or its last update failed",
+                &self.alarms,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "list_updates",
+            "Looks for newer lists, by outcome",
+            self.updates.clone(),
+        );
+    }
 }
 
 /// The process's counters and gauges. Counting is one atomic addition.
@@ -40,6 +96,7 @@ pub(crate) struct Metrics {
     reloads: Family<Outcome, Counter>,
     names: Gauge,
     list_faults: Gauge,
+    lists: Sources,
     records_writable: Gauge,
     records_dropped: Gauge<i64, AtomicI64>,
     records_written: Gauge<i64, AtomicI64>,
@@ -72,6 +129,7 @@ impl Metrics {
             reloads: Family::default(),
             names: Gauge::default(),
             list_faults: Gauge::default(),
+            lists: Sources::default(),
             records_writable: Gauge::default(),
             records_dropped: Gauge::default(),
             records_written: Gauge::default(),
@@ -127,6 +185,7 @@ impl Metrics {
             m.reloads.clone(),
         );
         registry.register("list_names", "Names in the lists in force", m.names.clone());
+        m.lists.register(&mut registry);
         registry.register(
             "list_faults",
             "Lines of the lists in force that could not be used",
@@ -189,6 +248,37 @@ impl Metrics {
         self.names.set(i64::try_from(names).unwrap_or(i64::MAX));
         self.list_faults
             .set(i64::try_from(faults).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a look for a newer list.
+    pub(crate) fn list_updated(&self, source: &str, is_good: bool) {
+        let label = OfUpdate {
+            source: source.to_owned(),
+            outcome: if is_good { "good" } else { "failed" },
+        };
+        self.lists.updates.get_or_create(&label).inc();
+    }
+
+    /// Takes over what is known of the lists that are kept up to date.
+    pub(crate) fn sources(&self, all: &[Seen], now: Timestamp) {
+        let lists = &self.lists;
+        for family in [&lists.age, &lists.good, &lists.entries, &lists.alarms] {
+            family.clear();
+        }
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for seen in all {
+            let label = OfSource {
+                source: seen.source.name.to_string(),
+            };
+            let alarm = i64::from(seen.alarm(now).is_some());
+            lists.alarms.get_or_create(&label).set(alarm);
+            let entries = count(seen.state.entries);
+            lists.entries.get_or_create(&label).set(entries);
+            if let (Some(age), Some(good)) = (seen.state.age(now), seen.state.good) {
+                lists.age.get_or_create(&label).set(count(age.as_secs()));
+                lists.good.get_or_create(&label).set(good.as_second());
+            }
+        }
     }
 
     /// Takes over what the recorder says of itself.

@@ -7,6 +7,7 @@ use crate::login::Verifier;
 use crate::metrics::Metrics;
 use crate::seats::{Seats, Taken};
 use crate::snapshot::Snapshot;
+use crate::update::board::Board;
 use crate::warn::Acknowledgements;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) events: EventIds,
     pub(crate) warnings: Acknowledgements,
+    /// What is known of the lists that are kept up to date.
+    pub(crate) updates: Board,
     /// `Via` on forwarded messages: a name of this process alone, by which it knows a loop.
     pub(crate) via: HeaderValue,
     /// Set when the process begins to drain: nothing new is accepted.
@@ -70,6 +73,7 @@ impl Shared {
             metrics: Metrics::new(),
             events: EventIds::new(),
             warnings: parts.warnings,
+            updates: Board::default(),
             via: parts.via,
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),

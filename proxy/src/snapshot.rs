@@ -212,7 +212,8 @@ impl Snapshot {
     }
 }
 
-fn egress(settings: &Settings) -> Egress {
+/// Where a Weir of these settings may connect to.
+pub(crate) fn egress(settings: &Settings) -> Egress {
     let mut own: Vec<_> = settings
         .listeners
         .iter()

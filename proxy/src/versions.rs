@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use weir_categories::history::{Act, History, HistoryError, How, Keep, Place, Turn};
-use weir_categories::{MatchKind, Root, manifest};
+use weir_categories::hygiene::Rules;
+use weir_categories::{MatchKind, Root, Source, manifest};
 use weir_config::Settings;
 
 /// Where the system keeps the names of accounts, and how much of it is read.
@@ -17,6 +18,27 @@ const ACCOUNTS: &str = "/etc/passwd";
 /// The history of the configured state directory.
 pub(crate) fn history(settings: &Settings) -> History {
     History::at(&weir_config::lists::imported(settings))
+}
+
+/// What holds entries of a new version back: the school's own lists, the sites it relies on, and bounds.
+///
+/// # Errors
+/// For people: a list of the school's own that cannot be read.
+pub(crate) fn rules(settings: &Settings) -> Result<Rules, String> {
+    let sources = crate::snapshot::sources(settings).map_err(|faults| faults.to_string())?;
+    let mut own: Vec<Source> = sources.into_iter().filter(is_edited).collect();
+    own.push(weir_categories::embedded());
+    Rules::new()
+        .with_lists(&own)
+        .map_err(|error| error.to_string())
+}
+
+/// True for a source whose entries people edit: neither imported nor inside the program.
+pub(crate) fn is_edited(source: &Source) -> bool {
+    match &source.root {
+        Root::Directory(directory) => !directory.join(manifest::FILE_NAME).is_file(),
+        Root::Embedded => false,
+    }
 }
 
 /// Makes versions of the lists that people edit, where they changed; with `imported`, also of imported lists that have none

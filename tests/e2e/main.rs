@@ -12,6 +12,7 @@ mod memory;
 mod policy;
 mod records;
 mod running;
+mod sources;
 mod threats;
 mod traffic;
 mod tunnels;

@@ -52,6 +52,8 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes after decompression.
     pub bytes: u64,
+    /// Fewest entries of the result: fewer refuse it.
+    pub least: u64,
 }
 
 /// Ten times what the largest public lists have.
@@ -60,6 +62,7 @@ impl Default for Limits {
         Limits {
             entries: 100_000,
             bytes: 2 << 30,
+            least: 0,
         }
     }
 }
@@ -126,6 +129,14 @@ pub enum ImportError {
     /// It could not be compared with the one in force.
     #[error("{0}")]
     Review(#[from] ReviewError),
+    /// Fewer entries than [`Limits`] ask for.
+    #[error("{found} entries, which is fewer than the {least} that it must have")]
+    TooFew {
+        /// What there were.
+        found: u64,
+        /// What there must be.
+        least: u64,
+    },
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
@@ -299,6 +310,11 @@ pub fn run_with(
         0 => return Err(ImportError::EmptyOf(format)),
         count if count > CATEGORIES_MAX - 2 => return Err(ImportError::TooManyCategories(count)),
         _ => {}
+    }
+    let found = brought.categories.values().map(Imported::entries).sum();
+    if found < options.limits.least {
+        let least = options.limits.least;
+        return Err(ImportError::TooFew { found, least });
     }
     if !options.may_shrink {
         check_size(&lists.join(name), &brought)?;

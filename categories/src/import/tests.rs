@@ -337,6 +337,7 @@ fn archive_bombs_are_refused() {
     let small = Limits {
         entries: 3,
         bytes: 1 << 20,
+        ..Limits::default()
     };
     let many: Vec<String> = (0..4).map(|n| format!("b/c{n}/domains")).collect();
     let many: Vec<Member> = many.iter().map(|path| File(path, b"x.example\n")).collect();
@@ -466,3 +467,22 @@ fn progress_counts_up_to_its_total_in_each_phase() {
 }
 
 mod foreign;
+#[test]
+fn a_result_with_fewer_entries_than_asked_for_leaves_the_old_lists_in_force() {
+    let place = Place::new();
+    let two = tar(&[File("b/games/domains", b"a.example\nb.example\n")]);
+    place.import_within(&Limits::default(), &two).unwrap();
+    let before = place.names();
+    let one = tar(&[File("b/games/domains", b"a.example\na.example\n")]);
+    let least = |least| Limits {
+        least,
+        ..Limits::default()
+    };
+    let refused = place.import_within(&least(2), &one);
+    assert!(
+        matches!(refused, Err(ImportError::TooFew { found: 1, least: 2 })),
+        "{refused:?}"
+    );
+    assert_eq!(place.names(), before);
+    assert!(place.import_within(&least(1), &one).is_ok());
+}

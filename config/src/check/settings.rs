@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use weir_host::Scheme;
 use weir_host::address::{self, Kind, Network};
 
 use super::{groups, profiles, unique};
 use crate::document::Report;
-use crate::{PolicyFile, Settings, UnknownNetwork};
+use crate::{CategoryChoice, Place, PolicyFile, Settings, UnknownNetwork};
 
 pub(super) fn check(settings: &Settings, report: &mut Report) {
     unique(
@@ -28,6 +29,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
         settings.devices.iter().map(|item| &item.name),
         report,
     );
+    sources(settings, report);
     own_addresses(settings, report);
     client_addresses(settings, report);
     tunnel_ports(settings, report);
@@ -70,6 +72,51 @@ pub(super) fn refer(settings: &Settings, policy: &PolicyFile, report: &mut Repor
             &device.groups,
             report,
         );
+    }
+}
+
+/// The source of entries that people add by command while no directory is configured.
+const LOCAL: &str = "local";
+
+/// Lists that are kept up to date: each has a name of its own, and says no two things of one.
+fn sources(settings: &Settings, report: &mut Report) {
+    let sources = &settings.lists.sources;
+    let names = sources.iter().map(|source| &source.name);
+    unique("lists.source", "name", names, report);
+    for (index, source) in sources.iter().enumerate() {
+        let key = |leaf: &str| format!("lists.source[{}].{leaf}", index + 1);
+        if &*source.name == LOCAL {
+            let message = "\"local\" is where entries go that people add: choose another name";
+            report.fault(&key("name"), message.to_owned());
+        }
+        if source.category.is_some() && source.categories.is_some() {
+            let message = "category is given too: a list has either one category or a map of them";
+            report.fault(&key("categories"), message.to_owned());
+        }
+        if source.sha256.is_some() && source.sha256_from.is_some() {
+            report.fault(&key("sha256_from"), "sha256 is given too".to_owned());
+        }
+        if source.signature.is_some() && source.public_key.is_none() {
+            let message = "a signature is checked with a public_key, which is not given";
+            report.fault(&key("signature"), message.to_owned());
+        }
+        match &source.from {
+            Place::File(path) if !path.exists() => {
+                let message = format!("there is no {} at present", path.display());
+                report.warn(&key("from"), message);
+            }
+            Place::Url(url) if url.scheme == Scheme::Http && !source.is_verified() => {
+                let message = "anyone on the way can change what comes over http: use https, public_key or sha256";
+                report.warn(&key("from"), message.to_owned());
+            }
+            _ => {}
+        }
+        if let Some(CategoryChoice::File(path)) = &source.categories
+            && !path.is_file()
+        {
+            let message = format!("there is no file {}", path.display());
+            report.fault(&key("categories"), message);
+        }
     }
 }
 

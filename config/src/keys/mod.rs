@@ -47,6 +47,20 @@ pub enum Kind {
     Text(usize),
     /// 1 to 64 characters without commas, control characters, and blanks at the ends.
     Name,
+    /// A name that is a safe directory's too: lower-case letters, digits, `-` and `_`, at most 64.
+    ListName,
+    /// A path, or an `http(s)` URL.
+    Place,
+    /// A path of a map of categories, or the map itself as `{ theirs = "ours" }`.
+    CategoryMap,
+    /// A duration between two bounds, or `never`.
+    Period(&'static str, &'static str),
+    /// A part of a whole, 0 to 1.
+    Share,
+    /// 64 hexadecimal digits.
+    Sha256,
+    /// A public key of minisign, as one line of base64.
+    MinisignKey,
     /// A mail address or an `http(s)` URL.
     Contact,
     /// A path; a relative one is seen from the file's own directory.
@@ -126,6 +140,7 @@ impl Kind {
         match self {
             Kind::Integer(min, max) => format!("number, {min} to {max}"),
             Kind::Duration(min, max) => format!("duration, {min} to {max}"),
+            Kind::Period(min, max) => format!("duration, {min} to {max}, or `\"never\"`"),
             Kind::Size(min, max) => format!("size, {min} to {max}"),
             Kind::Rate(min, max) => format!("rate, {min} to {max}"),
             Kind::Choice(words) => one_of(words),
@@ -142,6 +157,12 @@ impl Kind {
             Kind::Sections(_) => "repeated section",
             Kind::Flag => "`true` or `false`",
             Kind::Name => "name",
+            Kind::ListName => "name of lower-case letters, digits, `-` and `_`",
+            Kind::Place => "path or `http(s)` URL",
+            Kind::CategoryMap => "path of a map, or `{ theirs = \"ours\" }`",
+            Kind::Share => "share, `0` to `1`",
+            Kind::Sha256 => "64 hexadecimal digits",
+            Kind::MinisignKey => "public key of minisign",
             Kind::Contact => "mail address or URL",
             Kind::Path => "path",
             Kind::Address => "address:port",

@@ -1,11 +1,12 @@
 //! The keys of `weir.toml`.
 
 use super::Kind::{
-    Address, Choice, Contact, Duration, Flag, Host, HostMap, Integer, List, Name, Network,
-    Optional, Path, Port, Ports, Rate, Section, Sections, Server, Size, Text,
+    Address, CategoryMap, Choice, Contact, Duration, Flag, Host, HostMap, Integer, List, ListName,
+    MinisignKey, Name, Network, Optional, Path, Period, Place, Port, Ports, Rate, Section,
+    Sections, Server, Sha256, Share, Size, Text,
 };
 use super::{Key, Kind, keys};
-use crate::settings::{LogFormat, LogLevel, LoginMode, Missing, UnknownNetwork};
+use crate::settings::{ListFormat, LogFormat, LogLevel, LoginMode, Missing, UnknownNetwork};
 
 const LINE: Kind = Optional(&Rate("64kbit/s", "1000Gbit/s"));
 const NAMES: Kind = List(&Name);
@@ -74,6 +75,38 @@ pub const SETTINGS: &[Key] = keys! {
         "Category lists as plain text. Imported lists are kept apart, under the state directory.";
     "lists.directories", List(&Path), "[]",
         "Directories of lists, one directory a category; all are used. Without any: the starter lists inside the program.";
+
+    "lists.source", Sections(100), "",
+        "A list from the network or from a path, kept up to date by itself. It is imported under its name, as \
+         `weir lists import` does; see `docs/lists-sources.md`.";
+    "lists.source.name", ListName, "",
+        "What it is called in records and on pages.";
+    "lists.source.from", Place, "",
+        "Where it comes from: a file, a directory or an archive.";
+    "lists.source.format", Choice(ListFormat::WORDS), r#""auto""#,
+        "How it is written; `auto` tells by the first lines.";
+    "lists.source.category", Optional(&ListName), r#""""#,
+        "The school's category of a list that is one file.";
+    "lists.source.categories", Optional(&CategoryMap), r#""""#,
+        "Which category of the school's each of its categories becomes, before the map that is built in; `\"\"` leaves one out.";
+    "lists.source.refresh", Period("10m", "365d"), r#""24h""#,
+        "How often to look for a newer one; `never` (or `0s`) for only by `weir lists update`.";
+    "lists.source.size_max", Size("1KiB", "2GiB"), r#""256MiB""#,
+        "A larger one is refused.";
+    "lists.source.sha256", Optional(&Sha256), r#""""#,
+        "The SHA-256 that it must have: no other version is taken.";
+    "lists.source.sha256_from", Optional(&Place), r#""""#,
+        "A file with the SHA-256 that it must have, as `sha256sum` writes it.";
+    "lists.source.public_key", Optional(&MinisignKey), r#""""#,
+        "The key of minisign that must have signed it.";
+    "lists.source.signature", Optional(&Place), r#""""#,
+        "The signature of minisign; none for `from` with `.minisig` behind it.";
+    "lists.source.stale_after", Optional(&Duration("10m", "3650d")), r#""""#,
+        "Age of the last good look at which an alarm is raised; none for three times `refresh`.";
+    "lists.source.shrink_max", Share, "0.5",
+        "Largest share of its entries that an update may lose; one that loses more is refused with an alarm.";
+    "lists.source.enabled", Flag, "true",
+        "Without it nothing is looked for; what was imported stays in force.";
 
     "line", Section, "",
         "The school's line to the Internet, shared fairly between those who use it at the moment.";

@@ -1,6 +1,7 @@
 //! The checked types of `weir.toml`. Fields are named as the keys; `docs/configuration.md` says what each decides.
 
 pub(crate) mod read;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 use weir_host::address::Network;
 use weir_host::{Host, Name};
+
+pub use sources::{CategoryChoice, ListFormat, ListSource, Place, Refresh};
 
 use crate::words::words;
 
@@ -179,6 +182,8 @@ pub struct Lists {
     pub directories: Vec<PathBuf>,
     /// No directory is configured: the starter lists inside the program are used.
     pub embedded: bool,
+    /// `[[lists.source]]`
+    pub sources: Vec<ListSource>,
 }
 
 /// `[line]`, bytes a second; `None` for no limit.

@@ -7,8 +7,9 @@ use std::path::{Component, Path, PathBuf};
 use weir_host::Name;
 
 use super::{
-    Bounds, Connect, Console, Deadlines, Device, Egress, Http, Line, Listener, Lists, Log, Login,
-    Origin, Records, RegisteredNetwork, Resolver, Settings, Warn,
+    Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListSource,
+    Listener, Lists, Log, Login, Origin, Place, Records, RegisteredNetwork, Resolver, Settings,
+    Warn,
 };
 use crate::document::Section;
 use crate::keys::Kind;
@@ -144,9 +145,44 @@ fn lists(section: &Section<'_, '_>, base: &Base) -> Lists {
             .collect(),
         Base::Embedded => Vec::new(),
     };
+    let sources = section.sections("source");
     Lists {
         embedded: directories.is_empty(),
         directories,
+        sources: sources
+            .iter()
+            .map(|section| source(section, base))
+            .collect(),
+    }
+}
+
+fn source(section: &Section<'_, '_>, base: &Base) -> ListSource {
+    let place = |place| match place {
+        Place::File(path) => Place::File(base.path(path)),
+        url => url,
+    };
+    let optional = |leaf| section.get::<Option<Place>>(leaf).map(place);
+    let categories = section.get::<Option<CategoryChoice>>("categories");
+    ListSource {
+        name: section.get("name"),
+        from: place(section.get("from")),
+        format: section.get("format"),
+        category: section.get("category"),
+        categories: categories.map(|categories| match categories {
+            CategoryChoice::File(path) => CategoryChoice::File(base.path(path)),
+            map => map,
+        }),
+        refresh: section.get("refresh"),
+        size_max: section.get("size_max"),
+        sha256: section
+            .get::<Option<String>>("sha256")
+            .map(|digest| digest.to_ascii_lowercase()),
+        sha256_from: optional("sha256_from"),
+        public_key: section.get("public_key"),
+        signature: optional("signature"),
+        stale: section.get("stale_after"),
+        shrink_max: section.get("shrink_max"),
+        enabled: section.get("enabled"),
     }
 }
 

@@ -394,3 +394,49 @@ fn times_of_day_and_days_are_as_the_calendar_has_them() {
     assert!(days.eq(0..7));
     assert_eq!(period.days, [crate::Day::Monday, crate::Day::Sunday]);
 }
+
+#[test]
+fn a_list_source_says_one_thing_of_each_and_has_a_name_of_its_own() {
+    let text = "[[lists.source]]\nname = 'a'\nfrom = 'https://lists.example/a'\ncategory = 'ads'\ncategories = { x = 'ads' }\n\
+        [[lists.source]]\nname = 'a'\nfrom = 'https://lists.example/b'\n\
+        sha256 = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'\nsha256_from = 'sums'\n\
+        [[lists.source]]\nname = 'local'\nfrom = 'https://lists.example/c'\nsignature = 'c.sig'\ncategories = 'no-such.toml'\n";
+    let expected = [
+        "weir.toml:5: lists.source[1].categories: category is given too",
+        "weir.toml:7: lists.source[2].name: \"a\" is already the name of the one in line 2",
+        "weir.toml:10: lists.source[2].sha256_from: sha256 is given too",
+        "weir.toml:12: lists.source[3].name: \"local\" is where",
+        "weir.toml:14: lists.source[3].signature: a signature is checked with a public_key",
+        "weir.toml:15: lists.source[3].categories: there is no file",
+    ];
+    assert_told(text, POLICY, &expected);
+}
+
+#[test]
+fn a_list_source_over_http_that_nothing_checks_is_warned_about() {
+    let source = |rest: &str| format!("[[lists.source]]\nname = 'a'\n{rest}");
+    let open = warned(&source("from = 'http://lists.example/a'\n"), POLICY);
+    assert_eq!(open.len(), 1);
+    assert!(open[0].starts_with("lists.source[1].from: anyone on the way"));
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let signed = format!("from = 'http://lists.example/a'\npublic_key = '{key}'\n");
+    assert_eq!(warned(&source(&signed), POLICY), [""; 0]);
+    let absent = warned(&source("from = 'no/such/file'\n"), POLICY);
+    assert!(absent[0].contains("there is no "), "{absent:?}");
+}
+
+#[test]
+fn a_list_source_is_stale_after_three_refreshes_unless_it_says_so() {
+    use std::time::Duration;
+    let source = |rest: &str| {
+        let text = format!("[[lists.source]]\nname = 'a'\nfrom = 'lists/a'\n{rest}");
+        settings(&text).lists.sources.remove(0)
+    };
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    assert_eq!(source("").stale_after(), hours(72));
+    assert_eq!(source("refresh = '1h'\n").stale_after(), hours(3));
+    assert_eq!(source("refresh = 'never'\n").stale_after(), None);
+    let both = source("refresh = 'never'\nstale_after = '5h'\n");
+    assert_eq!((both.refresh.0, both.stale_after()), (None, hours(5)));
+    assert!(matches!(both.from, crate::Place::File(path) if path.is_absolute()));
+}

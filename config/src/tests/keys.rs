@@ -126,7 +126,7 @@ fn every_bound_is_written_as_its_values_are() {
         };
         match kind {
             Kind::Integer(min, max) => assert!(min < max, "{}", key.path),
-            Kind::Duration(min, max) => {
+            Kind::Duration(min, max) | Kind::Period(min, max) => {
                 assert!(units::duration(min).unwrap() < units::duration(max).unwrap())
             }
             Kind::Size(min, max) => assert!(units::size(min).unwrap() < units::size(max).unwrap()),
@@ -192,6 +192,52 @@ fn a_value_at_its_bound_is_taken_and_one_beyond_is_not() {
         ("network.addresses", "['::ffff:10.0.0.0/104']", false),
         ("login.realm", "'a\"b'", false),
         ("http.trace", "'true'", false),
+        ("lists.source.name", "'ut1'", true),
+        ("lists.source.name", "'UT1'", false),
+        ("lists.source.name", "'../x'", false),
+        ("lists.source.name", "'unlisted'", false),
+        ("lists.source.from", "'lists/ut1.tar.gz'", true),
+        (
+            "lists.source.from",
+            "'https://lists.example/ut1.tar.gz'",
+            true,
+        ),
+        (
+            "lists.source.from",
+            "'https://me:word@lists.example/'",
+            false,
+        ),
+        ("lists.source.from", "'ftp://lists.example/x'", false),
+        ("lists.source.format", "'hosts'", true),
+        ("lists.source.format", "'host'", false),
+        ("lists.source.refresh", "'10m'", true),
+        ("lists.source.refresh", "'9m'", false),
+        ("lists.source.refresh", "'never'", true),
+        ("lists.source.refresh", "'0s'", true),
+        ("lists.source.refresh", "'seldom'", false),
+        ("lists.source.shrink_max", "0.25", true),
+        ("lists.source.shrink_max", "1", true),
+        ("lists.source.shrink_max", "1.5", false),
+        ("lists.source.shrink_max", "-0.5", false),
+        ("lists.source.shrink_max", "nan", false),
+        ("lists.source.sha256", "'abc'", false),
+        ("lists.source.public_key", "'abc'", false),
+        (
+            "lists.source.categories",
+            "{ publicite = 'ads', press = '' }",
+            true,
+        ),
+        (
+            "lists.source.categories",
+            "{ publicite = ['ads', 'adult'] }",
+            true,
+        ),
+        (
+            "lists.source.categories",
+            "{ publicite = 'Not A Name' }",
+            false,
+        ),
+        ("lists.source.categories", "{ publicite = 1 }", false),
     ];
     for (path, value, taken) in cases {
         let key = find(path);

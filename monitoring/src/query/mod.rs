@@ -8,6 +8,7 @@ mod matcher;
 mod person;
 mod scan;
 mod sources;
+mod visits;
 mod window;
 
 use std::io;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use matcher::Matcher;
 use sources::Sources;
+pub use visits::{Counted, Visits, visits};
 use window::Window;
 
 use crate::event::EventId;

@@ -9,7 +9,10 @@ mod history;
 mod import;
 mod lines;
 mod look;
+mod sources;
 mod stats;
+mod unlisted;
+mod update;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,7 +20,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use weir_categories::history::Place;
 use weir_categories::hygiene::Verdict;
-use weir_categories::{Built, Root, Source, manifest};
+use weir_categories::{Built, Root, Source};
 use weir_config::{Loaded, Settings};
 
 use super::progress::Bar;
@@ -62,6 +65,13 @@ pub(crate) enum Lists {
     /// Count what each category holds and from where, and what became of the lines of each
     /// source.
     Stats(stats::Stats),
+    /// Look for newer versions of the lists that the configuration names, now.
+    Update(update::Update),
+    /// Say of each list that the configuration names where it comes from, how old it is and
+    /// what went wrong last.
+    Sources(sources::Sources),
+    /// Count the most visited names that no list knows, for review. A look at records.
+    Unlisted(unlisted::Unlisted),
 }
 
 impl Lists {
@@ -80,6 +90,9 @@ impl Lists {
             Lists::Show(show) => show.run(loaded, out),
             Lists::Search(search) => search.run(loaded, out),
             Lists::Stats(stats) => stats.run(loaded, out),
+            Lists::Update(update) => update.run(loaded, out),
+            Lists::Sources(sources) => sources.run(loaded, out),
+            Lists::Unlisted(unlisted) => unlisted.run(loaded, out),
         }
     }
 }
@@ -125,6 +138,8 @@ fn check_source_name(settings: &Settings, name: &str) -> Result<(), Failure> {
     Err(Failure::Arguments(format!(
         "{name:?} is the name of {taken}: choose another --name, such as the publisher's"
     )))
+}
+
 /// Where a source is, by its name; one that is not there any more is where imports are.
 fn place(settings: &Settings, name: &str) -> Result<Place, Failure> {
     let found = sources(settings)?
@@ -146,14 +161,6 @@ fn place(settings: &Settings, name: &str) -> Result<Place, Failure> {
         name: name.to_owned(),
         directory,
     })
-}
-
-/// True for a source whose entries people edit: neither imported nor inside the program.
-fn is_edited(source: &Source) -> bool {
-    match &source.root {
-        Root::Directory(directory) => !directory.join(manifest::FILE_NAME).is_file(),
-        Root::Embedded => false,
-    }
 }
 
 fn shown(path: &Path) -> String {

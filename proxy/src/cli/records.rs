@@ -43,17 +43,23 @@ impl Records {
 }
 
 /// Reads a purpose code of LM-03, as an argument.
-fn purpose(code: &str) -> Result<Purpose, PurposeError> {
+pub(super) fn purpose(code: &str) -> Result<Purpose, PurposeError> {
     weir_monitoring::export::purpose(code)
 }
 
-fn note(loaded: &Loaded, command: &str, purpose: Purpose, query: &Query) -> Result<(), Failure> {
+/// Leaves the line of a look, with its purpose.
+pub(super) fn note(
+    loaded: &Loaded,
+    command: &str,
+    purpose: Purpose,
+    query: &Query,
+) -> Result<(), Failure> {
     let about = serde_json::json!({ "purpose": purpose.as_str(), "query": query });
     audit::note(&loaded.settings.state, command, about)
 }
 
 /// Says which files could not be read. What is missing some of its rows is no whole answer.
-fn whole(unreadable: &[Unreadable]) -> Answer {
+pub(super) fn whole(unreadable: &[Unreadable]) -> Answer {
     for file in unreadable {
         eprintln!("weir: {}: {}; rows may be missing", file.name, file.error);
     }

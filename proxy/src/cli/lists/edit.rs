@@ -11,8 +11,8 @@ use weir_config::Loaded;
 
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
 use super::acting::Acting;
-use super::{edited, is_edited, shown, sources};
-use crate::versions;
+use super::{edited, shown, sources};
+use crate::versions::{self, is_edited};
 
 /// Arguments of `weir lists add` and `weir lists remove`.
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,6 @@ use super::super::progress::Bar;
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
 use super::acting::Acting;
 use super::held::{review_json, tell_review};
-use super::{is_edited, sources};
 use crate::versions;
 
 /// Categories that the map leaves out of which the names are printed.
@@ -118,12 +117,7 @@ impl Import {
 
     /// What holds entries back: the school's own lists, the sites it relies on, and bounds.
     fn rules(&self, loaded: &Loaded) -> Result<Rules, Failure> {
-        let mut own: Vec<_> = sources(&loaded.settings)?
-            .into_iter()
-            .filter(is_edited)
-            .collect();
-        own.push(weir_categories::embedded());
-        let mut rules = Rules::new().with_lists(&own).map_err(Failure::refused)?;
+        let mut rules = versions::rules(&loaded.settings).map_err(Failure::refused)?;
         if let Some(file) = &self.top_sites {
             rules
                 .add_ranked(file)
