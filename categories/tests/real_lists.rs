@@ -191,7 +191,7 @@ fn assert_counts(report: &ImportReport, index: &Index) {
     );
     assert_eq!(report.left_out, [("download".to_owned(), 4_035)].into());
     assert_eq!(report.aliases.len(), 7);
-    assert_eq!(report.duplicates, 268_689);
+    assert_eq!(report.duplicates, 268_694);
     let counts = Counts {
         domains: 2_879_770,
         addresses: 32_613,
