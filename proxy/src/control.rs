@@ -108,11 +108,11 @@ impl Console {
         }
     }
 
-    /// AF-02: lists that come by membership only are not part of this form, and that is said.
+    /// AF-02: lists that come by membership only are not part of this form; that is said, and never well.
     fn mandatory(&self) -> Check {
         Check {
             name: "mandatory-lists",
-            state: State::Ok,
+            state: State::Warning,
             detail: "not protected: no IWF or CTIRU list is installed".to_owned(),
         }
     }

@@ -366,7 +366,10 @@ fn health_is_json_with_a_status_and_metrics_are_prometheus_text() {
     let health = weir.health();
     assert_eq!(health.status, 200);
     let json: serde_json::Value = serde_json::from_str(&health.text()).expect("JSON");
-    assert!(json.is_object(), "{json}");
+    let checks = json["checks"].as_array().expect("checks");
+    let mandatory = checks.iter().find(|c| c["name"] == "mandatory-lists");
+    let state = mandatory.map(|check| check["state"].as_str());
+    assert_eq!(state, Some(Some("warning")), "AF-02, never green: {json}");
     weir.get(&origin.url("site.test", "/bytes/1000"));
     weir.get(&origin.url("bet.test", "/"));
     eventually("the counters move", || {

@@ -41,7 +41,7 @@ pub enum Unknown {
     #[error("it is a web page, not a list")]
     WebPage,
     /// No format, or several, fit it.
-    #[error("its format cannot be told: name it with --format")]
+    #[error("its format cannot be told: name it (`--format`, or `format` of the source)")]
     Unclear,
 }
 

@@ -177,7 +177,7 @@ fn what_is_empty_absent_too_large_or_a_page_is_refused() {
     place.write(&"a.example\n".repeat(200));
     assert!(place.refused().contains("size_max"));
     place.write("# nothing but words\n");
-    assert!(place.refused().contains("no entry"));
+    assert!(place.refused().contains("it is empty"));
     let (state, outcome) = place.look(false);
     assert!(matches!(outcome, Outcome::Failed(_)));
     assert_eq!(state.failures, 6);

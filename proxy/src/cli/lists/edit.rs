@@ -52,7 +52,7 @@ impl Edit {
         })?;
         let elsewhere = self.elsewhere(&edited, &report)?;
         let told = self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)?;
-        Ok(if report.changed.is_empty() {
+        Ok(if report.changed.is_empty() && report.excepted.is_empty() {
             Answer::No
         } else {
             told
