@@ -48,7 +48,7 @@ fn a_flood_from_everywhere_leaves_the_console_and_the_records_alone() {
     let weir = site.start();
     assert_eq!(weir.get(&origin.url("site.test", "/before")).status, 200);
     let mut held = Vec::new();
-    for number in 0..400_u32 {
+    for number in 0..700_u32 {
         let source = std::net::Ipv4Addr::new(127, 0, 1, (number % 200) as u8 + 1);
         let mut client = Client::from(source.into(), weir.proxy).unwrap();
         let _ = client.try_send(b"G");
@@ -57,11 +57,7 @@ fn a_flood_from_everywhere_leaves_the_console_and_the_records_alone() {
     let before = weir.metric("weir_connections_open");
     assert!(before > 50.0, "{before} are held");
     assert_eq!(weir.health().status, 200);
-    assert!(
-        site.records(&[])
-            .iter()
-            .any(|row| row.is(&[("status", "200")]))
-    );
+    site.record(&[("status", "200")]);
     // Whoever was accepted can also be connected to an origin.
     let mut accepted = held.swap_remove(0);
     let rest = Request::get(&origin.url("site.test", "/late")).bytes();
