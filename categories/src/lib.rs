@@ -5,7 +5,7 @@
 //!
 //! - [`build()`] makes an [`Index`] of [`Source`]s: directories of plain text in the squidGuard layout that people edit,
 //!   imported sources, and the starter lists inside the program ([`embedded`]).
-//! - [`open()`] does the same with what seldom changes in a file ([`file`]), so that a start takes milliseconds and millions of
+//! - [`open()`] does the same with what seldom changes in a file ([`mod@file`]), so that a start takes milliseconds and millions of
 //!   names a few bytes each.
 //! - [`Index::host_categories`] and [`Index::url_categories`] are what each request asks; [`Index::find`] tells the exact
 //!   entry for records and pages.

@@ -5,7 +5,7 @@
 //! to pass (the sums are no secret) can give wrong answers but neither stop nor stall Weir.
 //!
 //! The file is current when it was made of the sources as they are. To know without reading a hundred megabytes, their looks
-//! ([`Plan::stamp`]) are kept beside it; where these differ the sources are read, and their digest decides.
+//! (`Plan::stamp`) are kept beside it; where these differ the sources are read, and their digest decides.
 
 mod format;
 pub(crate) mod map;

@@ -1,8 +1,8 @@
 //! Decides what each line of a list of someone else's making means to Weir. One small reader a format, one seam.
 //!
-//! A [`Format`] gives a [`Reader`]; the reader gets a line at a time, bounded and without its newline, puts what the line
-//! lists into a [`Sink`], in normal form, and says what the line was: entries, nothing to read ([`Line::Blank`]), something
-//! that has no meaning here ([`Line::Skipped`] with its class), or a fault. Exactly one of these is counted for every line
+//! A [`Format`] gives a `Reader`; the reader gets a line at a time, bounded and without its newline, puts what the line
+//! lists into a `Sink`, in normal form, and says what the line was: entries, nothing to read (`Line::Blank`), something
+//! that has no meaning here (`Line::Skipped` with its class), or a fault. Exactly one of these is counted for every line
 //! ([`tally::Tally`]), so the numbers of a file add up to its lines.
 //!
 //! Two rules hold for all readers. A line is never half applied: a rule that holds only for some requests to a host (an

@@ -4,7 +4,7 @@
 //! # Where it lies
 //!
 //! In `<state>/lists/.history`: `versions.jsonl` has a line of JSON for each version, only ever added to but for
-//! [`Turn::prune`]; `contents/` has the files of all versions under their SHA-256, each once ([`store`]). A version names a
+//! [`Turn::prune`]; `contents/` has the files of all versions under their SHA-256, each once (`store`). A version names a
 //! content that lists its files with theirs.
 //!
 //! # What a crash leaves
