@@ -4,28 +4,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use foldhash::{HashMap, HashMapExt};
-use weir_categories::{CategoryId, CategorySet, Index, Source, build, file, open};
+use common::Oracle;
+use weir_categories::{CategorySet, Index, Source, build, file, open};
 use weir_host::{Host, parents};
 
 /// The binary's allocator: the figures of memory are about it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn shared_dir() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let directory = std::env::var_os("WEIR_SHARED").map_or(beside, PathBuf::from);
-    if directory.join("lists/ut1/ut1-history.tar.zst").is_file() {
-        return Some(directory);
-    }
-    println!("skipped: no lists in {} (WEIR_SHARED)", directory.display());
-    None
-}
 
 const ARCHIVES: [(&str, &str); 2] = [
     ("history", "lists/ut1/ut1-history.tar.zst"),
@@ -63,11 +55,6 @@ fn imported(shared: &Path, to: &Path) -> Vec<Source> {
     Source::imported(to).unwrap()
 }
 
-/// Names and addresses with their categories, as the lists say and nothing more.
-struct Oracle<'a> {
-    sets: HashMap<&'a str, CategorySet>,
-}
-
 fn texts(sources: &Path) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     for (name, _) in ARCHIVES {
@@ -82,74 +69,34 @@ fn texts(sources: &Path) -> Vec<(String, String)> {
     texts
 }
 
-impl<'a> Oracle<'a> {
-    fn new(texts: &'a [(String, String)], index: &Index) -> Oracle<'a> {
-        let mut sets: HashMap<&str, CategorySet> = HashMap::with_capacity(5_000_000);
-        for (category, text) in texts {
-            let id = index.names().id(category).unwrap();
-            for line in text.lines() {
-                let line = line.trim_start_matches('.');
-                if Host::parse(line).is_ok() {
-                    sets.entry(line).or_default().insert(id);
-                }
-            }
-        }
-        Oracle { sets }
+/// Every domain of every category that is a host: the archives have a line that is none.
+fn oracle_of<'a>(texts: &'a [(String, String)], index: &Index) -> Oracle<'a> {
+    let mut oracle = Oracle::with_room(5_000_000);
+    for (category, text) in texts {
+        let id = index.names().id(category).unwrap();
+        let hosts = text
+            .lines()
+            .filter(|line| Host::parse(line.trim_start_matches('.')).is_ok());
+        hosts.for_each(|line| oracle.add(line, id));
     }
+    oracle
+}
 
-    fn of(&self, host: &Host, text: &str) -> CategorySet {
-        let mut found = CategorySet::EMPTY;
-        match host {
-            Host::Name(_) => parents(text)
-                .filter_map(|parent| self.sets.get(parent))
-                .for_each(|set| found = found.union(set)),
-            _ => found = self.sets.get(text).copied().unwrap_or_default(),
-        }
-        if found.is_empty() {
-            found.insert(match host {
-                Host::Name(_) => CategoryId::UNLISTED,
-                _ => CategoryId::ADDRESS,
-            });
-        }
-        found
-    }
-
-    fn agrees(&self, index: &Index, text: &str) -> bool {
-        let Ok(host) = Host::parse(text) else {
-            return false;
-        };
-        let found = index.host_categories(&host);
-        assert_eq!(found, self.of(&host, text), "{text}");
-        found.contains(CategoryId::UNLISTED)
-    }
-
-    /// How many questions were asked about entries, entries with a label or letter more, and with a label less.
-    fn agrees_all(&self, index: &Index, entries: &[&str]) -> usize {
+/// How many questions were asked about entries, entries with a label or letter more, and with a label less.
+fn agrees_all(oracle: &Oracle<'_>, index: &Index, entries: &[&str]) -> usize {
+    std::thread::scope(|scope| {
+        let parts = entries.chunks(entries.len() / 4 + 1);
         let asked = |part: &[&str]| {
-            let mut text = String::new();
-            for entry in part {
-                assert!(!self.agrees(index, entry), "{entry} is not listed");
-                for before in ["x.", "x"] {
-                    text.clear();
-                    text.push_str(before);
-                    text.push_str(entry);
-                    self.agrees(index, &text);
-                }
-                if let Some((_, above)) = entry.split_once('.') {
-                    self.agrees(index, above);
-                }
-            }
+            part.iter()
+                .for_each(|entry| oracle.agrees_beside(index, entry));
             4 * part.len()
         };
-        std::thread::scope(|scope| {
-            let parts = entries.chunks(entries.len() / 4 + 1);
-            let threads: Vec<_> = parts.map(|part| scope.spawn(move || asked(part))).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .sum()
-        })
-    }
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || asked(part))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    })
 }
 
 fn top_sites(shared: &Path) -> impl Iterator<Item = String> {
@@ -190,7 +137,9 @@ fn no_answer_differs_from_a_naive_oracle() {
 
 /// Asks about each `step`th.
 fn oracle(step: usize) {
-    let Some(shared) = shared_dir() else { return };
+    let Some(shared) = common::shared("lists/ut1/ut1-history.tar.zst") else {
+        return;
+    };
     let state = tempfile::tempdir().unwrap();
     let sources = imported(&shared, state.path());
     let begin = Instant::now();
@@ -198,12 +147,12 @@ fn oracle(step: usize) {
     assert_eq!(built.warning, None);
     let index = built.index;
     let texts = texts(state.path());
-    let oracle = Oracle::new(&texts, &index);
+    let oracle = oracle_of(&texts, &index);
     let counts = index.counts();
     assert_eq!(oracle.sets.len(), counts.domains + counts.addresses);
     assert!(oracle.sets.len() > 4_000_000, "{}", oracle.sets.len());
     let entries: Vec<&str> = oracle.sets.keys().copied().step_by(step).collect();
-    let mut asked = oracle.agrees_all(&index, &entries);
+    let mut asked = agrees_all(&oracle, &index, &entries);
     for site in top_sites(&shared).step_by(step) {
         oracle.agrees(&index, &site);
         asked += 1;
@@ -221,7 +170,9 @@ fn oracle(step: usize) {
 #[test]
 #[ignore = "measures; run it in release, alone"]
 fn measure() {
-    let Some(shared) = shared_dir() else { return };
+    let Some(shared) = common::shared("lists/ut1/ut1-history.tar.zst") else {
+        return;
+    };
     if let (Some(step), Some(state)) = (std::env::var_os(STEP), std::env::var_os(STATE)) {
         return one(&step.to_string_lossy(), &shared, Path::new(&state));
     }

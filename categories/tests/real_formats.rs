@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,16 +16,8 @@ use weir_categories::import::{self, CategoryMap, ImportError, ImportReport, Opti
 use weir_categories::manifest::Manifest;
 use weir_categories::{MatchKind, Source, build};
 
-/// Where the shared lists are: `WEIR_SHARED`, else beside the repository.
 fn lists() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let directory = std::env::var_os("WEIR_SHARED").map_or(beside, PathBuf::from);
-    let lists = directory.join("lists");
-    if lists.join("hosts/v2fly.tar.zst").is_file() {
-        return Some(lists);
-    }
-    println!("skipped: no lists in {} (WEIR_SHARED)", lists.display());
-    None
+    Some(common::shared("lists/hosts/v2fly.tar.zst")?.join("lists"))
 }
 
 /// The archives of `hosts`, unpacked.
@@ -340,19 +334,14 @@ fn an_archive_of_another_format_is_read_when_the_format_is_named() {
     let map = CategoryMap::none();
     let refused = import::run(&archive, "trails", place.path(), &map, &mut |_| {});
     assert!(matches!(refused, Err(ImportError::Empty)), "{refused:?}");
+    let import = |options: &Options| {
+        import::run_with(options, &archive, "trails", place.path(), &map, &mut |_| {}).unwrap()
+    };
     let mut options = Options {
         format: Some(Maltrail),
         ..Options::default()
     };
-    let report = import::run_with(
-        &options,
-        &archive,
-        "trails",
-        place.path(),
-        &map,
-        &mut |_| {},
-    )
-    .unwrap();
+    let report = import(&options);
     assert_eq!(report.categories.len(), 14);
     assert!(report.categories.contains_key("web_shells"));
     let each: u64 = report
@@ -361,15 +350,7 @@ fn an_archive_of_another_format_is_read_when_the_format_is_named() {
         .map(import::Imported::entries)
         .sum();
     options.category = Some("malware".to_owned());
-    let report = import::run_with(
-        &options,
-        &archive,
-        "trails",
-        place.path(),
-        &map,
-        &mut |_| {},
-    )
-    .unwrap();
+    let report = import(&options);
     let all = report.categories["malware"].entries();
     assert!(all <= each && all > each * 9 / 10, "{all} of {each}");
     assert_eq!(sum(&report).lines, 144_396);

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,14 +16,8 @@ use weir_categories::import::{self, CategoryMap, Options};
 use weir_categories::{MatchKind, Source, build, embedded};
 
 fn archive() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let directory = std::env::var_os("WEIR_SHARED").map_or(beside, PathBuf::from);
-    let archive = directory.join("lists/ut1/ut1.tar.zst");
-    if archive.is_file() {
-        return Some(archive);
-    }
-    println!("skipped: no {} (WEIR_SHARED)", archive.display());
-    None
+    const UT1: &str = "lists/ut1/ut1.tar.zst";
+    Some(common::shared(UT1)?.join(UT1))
 }
 
 fn import(path: &Path, lists: &Path, rules: &Rules) -> Review {

@@ -3,26 +3,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use foldhash::{HashMap, HashMapExt};
+use common::Oracle;
 use weir_categories::import::{self, CategoryMap, ImportReport};
-use weir_categories::{CategoryId, CategorySet, Counts, Index, MatchKind, Source, build};
-use weir_host::{Host, Target, normal_path, parents};
-
-/// Where the shared data is: `WEIR_SHARED`, else beside the repository.
-fn shared_dir() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let directory = std::env::var_os("WEIR_SHARED").map_or(beside, PathBuf::from);
-    if directory.join("lists/ut1/ut1.tar.zst").is_file() {
-        return Some(directory);
-    }
-    println!("skipped: no lists in {} (WEIR_SHARED)", directory.display());
-    None
-}
+use weir_categories::{Counts, Index, MatchKind, Source, build};
+use weir_host::{Host, Target, normal_path};
 
 fn zstd_lines(path: &Path) -> impl Iterator<Item = String> {
     let decoder = zstd::Decoder::new(File::open(path).unwrap()).unwrap();
@@ -80,74 +71,32 @@ fn imported(archive: &Path, map: &CategoryMap) -> Imported {
     }
 }
 
-/// Names and addresses with their categories, as the lists say and nothing more.
-struct Oracle<'a> {
-    sets: HashMap<&'a str, CategorySet>,
-}
-
-impl<'a> Oracle<'a> {
-    fn new(files: &'a [(String, String, Vec<u8>)], map: &CategoryMap, index: &Index) -> Oracle<'a> {
-        let mut sets: HashMap<&str, CategorySet> = HashMap::with_capacity(3_000_000);
-        for (category, _, content) in files.iter().filter(|(_, file, _)| file == "domains") {
-            for target in map.targets(category).unwrap() {
-                let id = index.names().id(&target).unwrap();
-                for line in lines(content) {
-                    sets.entry(line.trim_start_matches('.'))
-                        .or_default()
-                        .insert(id);
-                }
-            }
-        }
-        Oracle { sets }
-    }
-
-    fn of(&self, host: &Host, text: &str) -> CategorySet {
-        let mut found = CategorySet::EMPTY;
-        match host {
-            Host::Name(_) => parents(text)
-                .filter_map(|parent| self.sets.get(parent))
-                .for_each(|set| found = found.union(set)),
-            _ => found = self.sets.get(text).copied().unwrap_or_default(),
-        }
-        if found.is_empty() {
-            found.insert(match host {
-                Host::Name(_) => CategoryId::UNLISTED,
-                _ => CategoryId::ADDRESS,
-            });
-        }
-        found
-    }
-
-    /// Asks about an entry, about it with a label or a letter more, and about it with a label less.
-    fn agrees_beside(&self, index: &Index, entry: &str) {
-        assert!(!self.agrees(index, entry), "{entry} is not listed");
-        self.agrees(index, &format!("x.{entry}"));
-        self.agrees(index, &format!("x{entry}"));
-        if let Some((_, above)) = entry.split_once('.') {
-            self.agrees(index, above);
+fn oracle_of<'a>(
+    files: &'a [(String, String, Vec<u8>)],
+    map: &CategoryMap,
+    index: &Index,
+) -> Oracle<'a> {
+    let mut oracle = Oracle::with_room(3_000_000);
+    for (category, _, content) in files.iter().filter(|(_, file, _)| file == "domains") {
+        for target in map.targets(category).unwrap() {
+            let id = index.names().id(&target).unwrap();
+            lines(content).for_each(|line| oracle.add(line, id));
         }
     }
-
-    /// Asks about `text` if it is a host; true when the answer is that no list knows it.
-    fn agrees(&self, index: &Index, text: &str) -> bool {
-        let Ok(host) = Host::parse(text) else {
-            return false;
-        };
-        let found = index.host_categories(&host);
-        assert_eq!(found, self.of(&host, text), "{text}");
-        found.contains(CategoryId::UNLISTED)
-    }
+    oracle
 }
 
 #[test]
 fn the_real_list_has_its_counts_and_answers_as_a_naive_scan_does() {
-    let Some(shared) = shared_dir() else { return };
+    let Some(shared) = common::shared("lists/ut1/ut1.tar.zst") else {
+        return;
+    };
     let archive = shared.join("lists/ut1/ut1.tar.zst");
     let map = CategoryMap::default();
     let Imported { report, index, .. } = imported(&archive, &map);
     assert_counts(&report, &index);
     let files = raw_files(&archive);
-    let oracle = Oracle::new(&files, &map, &index);
+    let oracle = oracle_of(&files, &map, &index);
     assert_eq!(
         oracle.sets.len(),
         index.counts().domains + index.counts().addresses
@@ -205,7 +154,9 @@ fn assert_counts(report: &ImportReport, index: &Index) {
 
 #[test]
 fn the_real_list_of_urls_blocks_each_of_its_own_entries() {
-    let Some(shared) = shared_dir() else { return };
+    let Some(shared) = common::shared("lists/ut1/ut1.tar.zst") else {
+        return;
+    };
     let archive = shared.join("lists/ut1/ut1.tar.zst");
     let files = raw_files(&archive);
     let directory = tempfile::tempdir().unwrap();
@@ -242,7 +193,9 @@ fn the_real_list_of_urls_blocks_each_of_its_own_entries() {
 #[test]
 #[ignore = "measures; run it in release"]
 fn measure_the_real_list() {
-    let Some(shared) = shared_dir() else { return };
+    let Some(shared) = common::shared("lists/ut1/ut1.tar.zst") else {
+        return;
+    };
     let archive = shared.join("lists/ut1/ut1.tar.zst");
     let directory = tempfile::tempdir().unwrap();
     let start = Instant::now();
