@@ -23,6 +23,7 @@ mod identify;
 mod interim;
 mod listener;
 mod login;
+mod memory;
 mod metrics;
 mod pages;
 mod pool;

@@ -6,6 +6,7 @@
 
 use crate::clock;
 use crate::held::{self, Filled};
+use crate::memory;
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
@@ -97,6 +98,7 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     )
     .await;
     if done {
+        memory::give_back_soon();
         note_versions(shared, false).await;
     }
 }
@@ -131,6 +133,7 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
     })
     .await;
     if done && changed.lists {
+        memory::give_back_soon();
         note_versions(shared, false).await;
     }
 }

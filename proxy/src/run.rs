@@ -79,6 +79,7 @@ fn log_to_stderr(settings: &Settings) {
 }
 
 fn start(loaded: Loaded) -> anyhow::Result<()> {
+    crate::memory::small_pages();
     let descriptors = descriptors::raise();
     let origin = Origin::of(&loaded);
     crate::users::file::make_private(&loaded.settings.state)
@@ -220,6 +221,7 @@ async fn serve(
         stop.cancelled().await;
     }));
     announce(&shared, &report);
+    crate::memory::give_back_soon();
     signals(&shared, &state).await?;
     drain(&shared, settings.deadlines.drain, &mut finished).await?;
     if let Err(error) = shared.allowance.save() {

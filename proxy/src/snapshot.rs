@@ -109,6 +109,8 @@ pub(crate) fn build_index(
     let place = weir_config::lists::compiled(settings);
     let built = weir_categories::open(&place, &sources, last, &mut |_| {})
         .map_err(|error| unreadable(Path::new("lists"), &error))?;
+    // This thread lives on, and keeps what it freed.
+    crate::memory::give_back();
     if let Some(warning) = &built.warning {
         tracing::warn!("{warning}");
     }

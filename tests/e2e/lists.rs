@@ -5,23 +5,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weir_tests::eventually;
 use weir_tests::origin::Origin;
 use weir_tests::site::{Site, own_ip};
+use weir_tests::{eventually, shared};
 
 use crate::lab;
-
-/// The folder of real lists: `WEIR_SHARED_LISTS`, or `shared/lists` beside the repository.
-fn shared(file: &str) -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/lists"));
-    let folder = std::env::var_os("WEIR_SHARED_LISTS").map_or(beside, PathBuf::from);
-    let path = folder.join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {file} is not on this machine (WEIR_SHARED_LISTS)");
-    None
-}
 
 /// Each name of the archive's domain files with its category, in order.
 fn listed(archive: &std::path::Path, mut each: impl FnMut(&str, &str)) {

@@ -3,11 +3,11 @@
 use std::io::{Read, Write};
 
 use weir_tests::client::{Client, Request};
-use weir_tests::eventually;
 use weir_tests::origin::Origin;
 use weir_tests::process::Weir;
 use weir_tests::site::{Site, own_ip};
 use weir_tests::tls;
+use weir_tests::{eventually, shared};
 
 /// Long enough that any part of it that stayed behind would show: 2 GB.
 const LONG: u64 = 2_000_000_000;
@@ -137,4 +137,84 @@ fn many_requests_and_connections_leave_nothing_behind() {
     eventually("descriptors are given back", || {
         (weir.descriptors() <= descriptors + 40).then_some(())
     });
+}
+
+/// Bytes of the process's own for each name (the mapped text of the names apart), and what may come and go with a new version
+/// beside the old one.
+const EACH: u64 = 8;
+const BESIDE: u64 = 400 << 20;
+/// What the allocator may keep of that in half-used pages.
+const LEFT: u64 = 40 << 20;
+
+/// With `WEIR_FULL_SCALE` set, of all 4.3 million names and not of the 2.9 million of the first archive.
+#[test]
+fn millions_of_names_cost_eight_bytes_each_and_a_new_version_gives_back_what_it_took() {
+    let Some(ut1) = shared("ut1/ut1.tar.zst") else {
+        return;
+    };
+    let site = Site::new();
+    let empty = site.start();
+    let hello = |weir: &Weir| assert_eq!(weir.health().status, 200);
+    hello(&empty);
+    let without = at_rest(&empty, 64 << 20);
+    empty.stop(std::time::Duration::from_secs(20));
+    let import = |path: &std::path::Path, name: &str| {
+        let path = path.to_string_lossy();
+        let category = ["--category", "games"];
+        let args = ["lists", "import", &path, "--name", name];
+        match name {
+            "hosts" => site.succeed(&[&args[..], &category].concat()),
+            _ => site.succeed(&args),
+        }
+    };
+    import(&ut1, "ut1");
+    if let Some(history) =
+        std::env::var_os("WEIR_FULL_SCALE").and_then(|_| shared("ut1/ut1-history.tar.zst"))
+    {
+        import(&history, "history");
+    }
+    // The first start compiles the lists; what a start costs that only opens them is what is promised.
+    site.start().stop(std::time::Duration::from_secs(20));
+    let weir = site.start();
+    let names = weir.metric("weir_list_names") as u64;
+    assert!(names > 2_800_000, "{names}");
+    let held = at_rest(&weir, without + EACH * names);
+    let grown = held.saturating_sub(without);
+    println!(
+        "{names} names: {:.2} bytes a name of memory",
+        grown as f64 / names as f64
+    );
+    assert!(
+        grown < EACH * names,
+        "{without} grew to {held} by {names} names"
+    );
+
+    let running = weir.resident();
+    let list = site.folder().join("more.txt");
+    std::fs::write(&list, "new-version.example\n").unwrap();
+    import(&list, "hosts");
+    eventually("the new version is in force", || {
+        (weir.metric("weir_list_names") as u64 > names).then_some(())
+    });
+    let above = weir.peak_memory().saturating_sub(running);
+    println!(
+        "peak {} MB above while a new version was made ",
+        above >> 20
+    );
+    assert!(above < BESIDE, "{running} grew by {above}");
+    let left = at_rest(&weir, held + LEFT).saturating_sub(held);
+    println!("{} MB left of it", left >> 20);
+}
+
+/// Memory of its own once that is less than `bound`, for which a start has a minute: what it used goes back in steps.
+fn at_rest(weir: &Weir, bound: u64) -> u64 {
+    let begin = std::time::Instant::now();
+    while weir.own_memory() > bound {
+        let waited = begin.elapsed().as_secs();
+        assert!(waited < 60, "{} of {bound}", weir.own_memory());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    println!("within {:?}", begin.elapsed());
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    weir.own_memory()
 }

@@ -19,6 +19,7 @@ pub mod standard;
 pub mod tls;
 pub mod wire;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The longest a test waits for something that should happen at once, on a busy machine.
@@ -34,4 +35,16 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         assert!(started.elapsed() < PATIENCE, "never came true: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A file of the shared real lists: below `WEIR_SHARED_LISTS`, else beside the repository. Says so where it is absent.
+pub fn shared(file: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/lists"));
+    let folder = std::env::var_os("WEIR_SHARED_LISTS").map_or(beside, PathBuf::from);
+    let path = folder.join(file);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {file} is not on this machine (WEIR_SHARED_LISTS)");
+    None
 }

@@ -171,10 +171,30 @@ impl Weir {
     /// # Panics
     /// When the process is gone.
     pub fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Memory of the process's own in bytes: without pages of mapped files.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    pub fn own_memory(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
+    /// Most resident memory that there ever was, in bytes.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("weir runs");
         let line = status
             .lines()
-            .find(|l| l.starts_with("VmRSS:"))
+            .find(|l| l.starts_with(field))
             .expect("a running process has memory");
         let kib: u64 = line
             .split_whitespace()

@@ -143,7 +143,10 @@ async fn take(
         before,
     };
     let mut told = |imported| progress(Step::Imported(imported));
-    import::run(&candidate, look.network.settings, &mut told).map(Some)
+    let done = import::run(&candidate, look.network.settings, &mut told).map(Some);
+    // This thread lives on, and keeps what it freed.
+    crate::memory::give_back();
+    done
 }
 
 /// What came and where it lies; nothing when it is the version in force. Of a directory there is no digest.
