@@ -8,7 +8,7 @@
 mod covering;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -23,6 +23,10 @@ use crate::source::{Listing, ReadError, Source, Unreadable};
 
 /// Most entries that [`search`] gives.
 pub const SEARCH_MAX: usize = 1000;
+/// Most bytes of one line that are shown as one: far more than any entry may have.
+const LINE_MAX: u64 = 64 << 10;
+/// What Windows writes before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Why nothing was changed.
 #[derive(Debug, Error)]
@@ -171,26 +175,51 @@ pub fn remove(
     edit.finish()
 }
 
-/// Every entry of a category of a source, in the order of its files.
+/// Gives `see` every entry of a category of a source, in the order of its files, one after the other: a list of millions takes
+/// no more memory than one of ten. True when the source has the category.
 ///
 /// # Errors
-/// [`EditError::Unknown`] when the source has no such category; [`EditError::Read`].
-pub fn show(source: &Source, category: &str) -> Result<Vec<Listed>, EditError> {
-    let mut found = Vec::new();
-    let known = each_line(source, None, |listed| {
-        if listed.category == category {
-            found.push(listed);
-        }
-        true
-    })?;
-    if known.iter().any(|name| name == category) {
-        Ok(found)
-    } else {
-        Err(EditError::Unknown {
+/// [`EditError::Read`], and whatever `see` ends it with.
+pub fn show<E: From<EditError>>(
+    source: &Source,
+    category: &str,
+    mut see: impl FnMut(&Listed) -> Result<(), E>,
+) -> Result<bool, E> {
+    let listing = Listing::of(source).map_err(EditError::from)?;
+    for file in listing.files.iter().filter(|f| f.category == category) {
+        let mut reader = file.open().map_err(EditError::from)?;
+        let mut listed = Listed {
+            list: source.name.clone(),
             category: category.to_owned(),
-            place: source.place(),
-        })
+            kind: file.kind,
+            file: file.path.clone(),
+            line: 1,
+            entry: String::new(),
+        };
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = (&mut reader).take(LINE_MAX).read_until(b'\n', &mut line);
+            let read = read.map_err(|error| EditError::Read {
+                file: file.path.clone(),
+                cause: error.into(),
+            })?;
+            if read == 0 {
+                break;
+            }
+            let start: &[u8] = if listed.line == 1 { BOM } else { b"" };
+            let text = line.strip_prefix(start).unwrap_or(&line);
+            let ends = text.ends_with(b"\n");
+            let text = String::from_utf8_lossy(text.strip_suffix(b"\n").unwrap_or(text));
+            if let Some(entry) = entry::content(&text, file.kind) {
+                listed.entry.clear();
+                listed.entry.push_str(entry);
+                see(&listed)?;
+            }
+            listed.line += u64::from(ends);
+        }
     }
+    Ok(listing.categories.iter().any(|name| name == category))
 }
 
 /// Exceptions of all sources that cover `text`, a host or a URL: where it stands in them, a name above it does, a network
@@ -235,7 +264,7 @@ fn each_line(
             continue;
         }
         let content = file.read()?;
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
+        let content = content.strip_prefix(BOM).unwrap_or(&content);
         for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
             let line = String::from_utf8_lossy(line);
             let Some(entry) = entry::content(&line, file.kind) else {
