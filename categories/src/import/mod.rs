@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use self::archive::Opened;
 use self::flat::{Flat, Look};
-pub use self::forget::{ForgetError, forget};
+pub use self::forget::{ForgetError, Forgotten, forget};
 pub use self::map::{CategoryMap, MapError};
 use self::meter::Meter;
 use self::stage::Stage;

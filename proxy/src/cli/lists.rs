@@ -4,6 +4,7 @@
 
 mod acting;
 mod edit;
+mod forget;
 mod held;
 mod history;
 mod import;
@@ -14,6 +15,7 @@ mod stats;
 mod unlisted;
 mod update;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,7 @@ use weir_categories::{Built, Root, Source};
 use weir_config::{Loaded, Settings};
 
 use super::progress::Bar;
-use super::{Answer, Failure};
+use super::{Answer, Failure, output};
 use crate::snapshot;
 
 /// Where entries go that people add while no directory of lists is configured.
@@ -36,8 +38,8 @@ pub(crate) enum Lists {
     /// Take in an archive, directory or file of lists in any of the known formats, in place
     /// of an earlier import of the same name.
     Import(import::Import),
-    /// Remove what was imported under a name.
-    Forget(import::Forget),
+    /// Remove what was imported under a name. Its versions stay: a rollback brings it back.
+    Forget(forget::Forget),
     /// Add entries to a category: names with everything below them, addresses, networks,
     /// URLs. An exception for the same entry goes.
     Add(edit::Edit),
@@ -161,6 +163,40 @@ fn place(settings: &Settings, name: &str) -> Result<Place, Failure> {
         name: name.to_owned(),
         directory,
     })
+}
+
+/// The categories that the policy names and no list has, with the rules that name them; empty when all is there.
+fn missing(loaded: &Loaded) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut listed = BTreeSet::new();
+    for source in sources(&loaded.settings)? {
+        listed.extend(source.categories().map_err(Failure::refused)?);
+    }
+    let mut missing: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let is_missing =
+        |name: &str| !listed.contains(name) && !weir_categories::category::is_built_in(name);
+    for rule in &loaded.policy.rules {
+        for name in rule.categories.iter().filter(|name| is_missing(name)) {
+            let rules = missing.entry(name.to_string()).or_default();
+            rules.push(rule.id.to_string());
+        }
+    }
+    Ok(missing)
+}
+
+/// Says what a change of lists took from the policy.
+fn tell_missing(
+    missing: &BTreeMap<String, Vec<String>>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    for (category, rules) in missing {
+        let rules = output::safe(&rules.join(", "));
+        writeln!(
+            out,
+            "No list has the category {category} any more: the policy's {rules} decides nothing by it, and its sites \
+             count as unlisted."
+        )?;
+    }
+    Ok(())
 }
 
 fn shown(path: &Path) -> String {

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::json;
 use weir_categories::edit::{self, EditError, EditReport, Listed};
-use weir_categories::history::{How, Place};
+use weir_categories::history::{How, Place, Version};
 use weir_categories::{MatchKind, Source};
 use weir_config::Loaded;
 
-use super::super::{Answer, Failure, audit, output, will_be_noticed};
+use super::super::{Answer, Failure, output, will_be_noticed};
 use super::acting::Acting;
 use super::{edited, shown, sources};
 use crate::versions::{self, is_edited};
@@ -66,8 +66,32 @@ impl Edit {
         command: &str,
         make: impl FnOnce(&Path) -> Result<EditReport, EditError>,
     ) -> Result<EditReport, Failure> {
-        self.acting.warn();
-        self.note(loaded, command)?;
+        let about = json!({ "category": self.category, "entries": self.entries });
+        let make = || self.made(loaded, make);
+        let made = self
+            .acting
+            .audited(&loaded.settings, command, about, make, |made| {
+                let (report, version) = made;
+                let refused = report.refused.iter().map(|(entry, _)| entry);
+                let excepted = report.excepted.iter().map(|(entry, _)| entry);
+                json!({
+                    "category": self.category,
+                    "changed": report.changed,
+                    "unchanged": report.unchanged,
+                    "refused": refused.collect::<Vec<_>>(),
+                    "excepted": excepted.collect::<Vec<_>>(),
+                    "no_longer_excepted": report.no_longer_excepted,
+                    "version": version.as_ref().map(|version| version.number),
+                })
+            })?;
+        Ok(made.0)
+    }
+
+    fn made(
+        &self,
+        loaded: &Loaded,
+        make: impl FnOnce(&Path) -> Result<EditReport, EditError>,
+    ) -> Result<(EditReport, Option<Version>), Failure> {
         let place = edited_place(&loaded.settings);
         let history = versions::history(&loaded.settings);
         // Held until the version is made: a running Weir would take the change for one by hand.
@@ -77,16 +101,10 @@ impl Edit {
         let who = self.acting.who();
         let act = self.acting.act(&who, How::Command);
         let recorded = turn.record(&place, &act);
-        recorded.map_err(|error| {
+        let version = recorded.map_err(|error| {
             Failure::Refused(format!("the list was changed, but has no version: {error}"))
         })?;
-        Ok(report)
-    }
-
-    fn note(&self, loaded: &Loaded, command: &str) -> Result<(), Failure> {
-        let (category, entries, reason) = (&self.category, &self.entries, &self.acting.reason);
-        let about = json!({ "category": category, "entries": entries, "reason": reason });
-        audit::note(&loaded.settings.state, command, about)
+        Ok((report, version))
     }
 
     fn texts(&self) -> Vec<&str> {

@@ -8,7 +8,7 @@ use weir_categories::MatchKind;
 use weir_categories::history::{Change, Difference, History as Store, How, Place, Version};
 use weir_config::Loaded;
 
-use super::super::{Answer, Failure, audit, output, when, will_be_noticed};
+use super::super::{Answer, Failure, output, when, will_be_noticed};
 use super::acting::{Acting, moment, told};
 use super::place;
 use crate::versions;
@@ -192,17 +192,27 @@ fn last(history: &Store, source: &str) -> Result<Version, weir_categories::histo
 
 impl Rollback {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        self.acting.warn();
-        let (source, number, reason) = (&self.source, self.version, &self.acting.reason);
-        let about = json!({ "source": source, "version": number, "reason": reason });
-        audit::note(&loaded.settings.state, "lists rollback", about)?;
-        let history = versions::history(&loaded.settings);
-        let place: Place = place(&loaded.settings, &self.source)?;
-        let who = self.acting.who();
-        let act = self.acting.act(&who, How::Rollback);
-        let made = history
-            .rollback(&place, self.version, &act)
-            .map_err(Failure::refused)?;
+        let about = json!({ "source": self.source, "version": self.version });
+        let make = || {
+            let history = versions::history(&loaded.settings);
+            let place: Place = place(&loaded.settings, &self.source)?;
+            let who = self.acting.who();
+            let act = self.acting.act(&who, How::Rollback);
+            let made = history.rollback(&place, self.version, &act);
+            made.map_err(Failure::refused)
+        };
+        let made =
+            self.acting
+                .audited(&loaded.settings, "lists rollback", about, make, |made| {
+                    let change = made.change();
+                    json!({
+                        "source": self.source,
+                        "back_to": self.version,
+                        "added": change.added,
+                        "removed": change.removed,
+                        "version": made.number,
+                    })
+                })?;
         if self.json {
             output::json(out, &as_json(&made))?;
             return Ok(Answer::Yes);
@@ -218,6 +228,7 @@ impl Rollback {
             output::count(change.removed),
             told(&made, &zone),
         )?;
+        super::tell_missing(&super::missing(loaded)?, out)?;
         will_be_noticed(out)?;
         Ok(Answer::Yes)
     }

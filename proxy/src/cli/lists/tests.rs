@@ -208,6 +208,7 @@ fn without_a_directory_of_lists_entries_go_beside_the_imports() {
     loaded.settings.lists = weir_config::Lists {
         directories: Vec::new(),
         embedded: true,
+        require_reason: false,
         sources: Vec::new(),
     };
     let add = ["add", "gambling", "new-bet.example", "--reason", "x"];
