@@ -13,6 +13,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use weir_categories::Index;
 use weir_config::{Fault, Faults, Loaded, Settings};
@@ -38,6 +39,10 @@ impl Origin {
 pub(crate) struct State {
     origin: Origin,
     turn: tokio::sync::Mutex<()>,
+    /// Who makes versions of what was edited by hand.
+    noting: tokio::sync::Mutex<()>,
+    /// Somebody waits to do so, and has not looked yet.
+    noting_waits: AtomicBool,
     /// By what was read: taking up new users does not mend faulty lists.
     faults: Mutex<BTreeMap<&'static str, String>>,
 }
@@ -48,6 +53,8 @@ impl State {
         State {
             origin,
             turn: tokio::sync::Mutex::new(()),
+            noting: tokio::sync::Mutex::new(()),
+            noting_waits: AtomicBool::new(false),
             faults: Mutex::default(),
         }
     }
@@ -103,7 +110,7 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     )
     .await;
     if done {
-        note_versions(shared, false).await;
+        note_soon(shared, state);
     }
 }
 
@@ -137,8 +144,22 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
     })
     .await;
     if done && changed.lists {
-        note_versions(shared, false).await;
+        note_soon(shared, state);
     }
+}
+
+/// Makes versions beside the watching: the history may be in the hands of a command for as long as it takes to keep millions
+/// of entries, and the next edit must not wait for that. At most one is at it and one waits, which will see all there is.
+fn note_soon(shared: &Arc<Shared>, state: &Arc<State>) {
+    if state.noting_waits.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let (shared, state) = (Arc::clone(shared), Arc::clone(state));
+    tokio::spawn(async move {
+        let _turn = state.noting.lock().await;
+        state.noting_waits.store(false, Ordering::SeqCst);
+        note_versions(&shared, false).await;
+    });
 }
 
 /// Makes versions of lists that no command changed, after they are in force and off the control thread.

@@ -129,8 +129,13 @@ fn owner_of_newest(directory: &Path) -> Option<String> {
         }
     }
     let (_, uid) = newest?;
+    Some(account_of(uid))
+}
+
+/// The name of an account; its number where the system knows none.
+pub(crate) fn account_of(uid: u32) -> String {
     let accounts = std::fs::read_to_string(ACCOUNTS).unwrap_or_default();
-    Some(account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}")))
+    account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}"))
 }
 
 fn account(accounts: &str, uid: u32) -> Option<String> {

@@ -28,7 +28,7 @@ pub(super) fn note(state: &Path, command: &str, about: Value) -> Result<(), Fail
 }
 
 /// Makes a change with a line before it, of what is asked, and one after it, of what was done: `<command> done` with what
-/// `outcome` makes of it, or `<command> failed` with the reason. `begun` in the second is `time` of the first; a first line
+/// `outcome` makes of it, or `<command> failed` with the fault. `begun` in the second is `time` of the first; a first line
 /// without a second one is a command that was stopped in the middle.
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub(super) fn around<T>(
     let made = make();
     let (word, mut about) = match &made {
         Ok(made) => ("done", outcome(made)),
-        Err(failure) => ("failed", json!({ "reason": failure.to_string() })),
+        Err(failure) => ("failed", json!({ "fault": failure.to_string() })),
     };
     if let Some(about) = about.as_object_mut() {
         about.insert("begun".to_owned(), begun.into());
@@ -68,8 +68,14 @@ fn note_at(time: &str, state: &Path, command: &str, about: Value) -> Result<(), 
     });
     append(state, &line).map_err(|error| {
         let file = state.join(FILE);
+        let then = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "run the command as the account that Weir runs as (sudo -u)"
+            }
+            _ => "make the state directory writable",
+        };
         Failure::Refused(format!(
-            "{}: {error}; what leaves no trace is not done: make the state directory writable",
+            "{}: {error}; what leaves no trace is not done: {then}",
             file.display()
         ))
     })
@@ -171,7 +177,7 @@ mod tests {
         assert_eq!(commands, expected);
         assert_eq!(lines[1]["about"]["changed"], 3);
         assert_eq!(lines[1]["about"]["begun"], lines[0]["time"]);
-        assert_eq!(lines[3]["about"]["reason"], "no such list");
+        assert_eq!(lines[3]["about"]["fault"], "no such list");
     }
 
     #[test]

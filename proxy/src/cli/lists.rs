@@ -135,11 +135,29 @@ fn check_source_name(settings: &Settings, name: &str) -> Result<(), Failure> {
         Some(directory) => format!("the lists in {}", shown(directory)),
         None if name == LOCAL => "the entries that people add".to_owned(),
         None if name == weir_categories::embedded().name => "the starter lists".to_owned(),
-        None => return Ok(()),
+        None => {
+            return weir_categories::category::check_name(name).map_err(|_| {
+                let name = output::safe(name);
+                let told = "lower-case letters, digits, \"-\" and \"_\", such as ut1 or our-county";
+                Failure::Arguments(format!("{name:?} cannot be a --name: it has {told}"))
+            });
+        }
     };
     Err(Failure::Arguments(format!(
         "{name:?} is the name of {taken}: choose another --name, such as the publisher's"
     )))
+}
+
+/// What to say of a category that an entry was put into and that no rule names: most likely a slip. Nothing where one does.
+fn unruled(loaded: &Loaded, category: &str) -> Option<String> {
+    let rules = loaded.policy.rules.iter();
+    let ruled: BTreeSet<&str> = rules
+        .flat_map(|rule| rule.categories.iter().map(|name| &**name))
+        .collect();
+    (!ruled.contains(category)).then(|| {
+        let guess = weir_config::did_you_mean(category, ruled.into_iter());
+        format!("no rule of the policy names {category}, so its sites count as unlisted{guess}")
+    })
 }
 
 /// Where a source is, by its name; one that is not there any more is where imports are.

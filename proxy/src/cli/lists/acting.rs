@@ -9,6 +9,7 @@ use weir_categories::history::{Act, How, Version};
 use weir_config::Settings;
 
 use super::super::{Failure, audit, output};
+use crate::versions;
 
 /// Arguments of every command that changes lists.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ impl Acting {
         let given = self.by.as_deref().map(output::safe);
         given
             .or_else(audit::account)
-            .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+            .unwrap_or_else(|| versions::account_of(rustix::process::getuid().as_raw()))
     }
 
     /// What the history keeps, now.
@@ -59,19 +60,20 @@ impl Acting {
         make: impl FnOnce() -> Result<T, Failure>,
         outcome: impl FnOnce(&T) -> Value,
     ) -> Result<T, Failure> {
-        match (self.why().is_empty(), settings.lists.require_reason) {
-            (true, true) => {
-                let told = "say why with --reason \"…\": lists.require_reason asks for it, and                             nothing was changed";
-                return Err(Failure::Arguments(told.to_owned()));
-            }
-            (true, false) => eprintln!("weir: without --reason the history will not say why"),
-            (false, _) => {}
+        if self.why().is_empty() && settings.lists.require_reason {
+            let told =
+                "say why with --reason: lists.require_reason asks for it, and nothing was changed";
+            return Err(Failure::Arguments(told.to_owned()));
         }
         if let Some(about) = about.as_object_mut() {
             about.insert("reason".to_owned(), json!(self.reason));
             about.insert("by".to_owned(), json!(self.by.as_deref().map(output::safe)));
         }
-        audit::around(&settings.state, command, about, make, outcome)
+        let made = audit::around(&settings.state, command, about, make, outcome)?;
+        if self.why().is_empty() {
+            eprintln!("weir: without --reason the history does not say why");
+        }
+        Ok(made)
     }
 }
 

@@ -34,11 +34,19 @@ impl Edit {
         let report = self.change(loaded, "lists add", |directory| {
             edit::add(directory, &self.category, &self.texts())
         })?;
-        self.tell(loaded, &report, ["Added", "Already there"], &[], out)
+        let told = self.tell(loaded, &report, ["Added", "Already there"], &[], out)?;
+        if let Some(slip) = super::unruled(loaded, &self.category) {
+            eprintln!("weir: {slip}");
+        }
+        Ok(told)
     }
 
     pub(super) fn remove(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let all = sources(&loaded.settings)?;
+        let mut known = Vec::new();
+        for source in &all {
+            known.extend(source.categories().map_err(Failure::refused)?);
+        }
         let (edited, others): (Vec<Source>, Vec<Source>) = all.into_iter().partition(is_edited);
         let report = self.change(loaded, "lists remove", |directory| {
             match edit::remove(directory, &self.category, &self.texts(), &others) {
@@ -50,6 +58,11 @@ impl Edit {
                 report => report,
             }
         })?;
+        if !known.contains(&self.category) {
+            let known = known.iter().map(|name| &**name);
+            let guess = weir_config::did_you_mean(&self.category, known);
+            eprintln!("weir: no list has a category {}{guess}", self.category);
+        }
         let elsewhere = self.elsewhere(&edited, &report)?;
         let told = self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)?;
         Ok(if report.changed.is_empty() && report.excepted.is_empty() {

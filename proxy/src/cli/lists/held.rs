@@ -30,8 +30,7 @@ pub(crate) struct Held {
 pub(crate) struct Decide {
     /// The imported list.
     source: String,
-    /// Entries as `weir lists held` shows them.
-    #[arg(required_unless_present = "all")]
+    /// Entries as `weir lists held` shows them, unless --all is given.
     entries: Vec<String>,
     /// Everything that is held back, of the category if one is given.
     #[arg(long, conflicts_with = "entries")]
@@ -49,7 +48,8 @@ pub(crate) struct Decide {
 impl Held {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let lists = weir_config::lists::imported(&loaded.settings);
-        let mut sources = hygiene::sources_with_held(&lists).map_err(Failure::refused)?;
+        let unreadable = |error| Failure::Refused(format!("{}: {error}", lists.display()));
+        let mut sources = hygiene::sources_with_held(&lists).map_err(unreadable)?;
         if let Some(wanted) = &self.source {
             sources.retain(|source| source == wanted);
         }
@@ -129,6 +129,12 @@ impl Decide {
         loaded: &Loaded,
         out: &mut dyn Write,
     ) -> Result<Answer, Failure> {
+        if self.entries.is_empty() && !self.all {
+            let source = output::safe(&self.source);
+            return Err(Failure::Arguments(format!(
+                "say which entries are meant, as `weir lists held {source}` shows them, or --all"
+            )));
+        }
         let about = json!({
             "source": self.source,
             "category": self.category,

@@ -28,9 +28,11 @@ pub(crate) struct History {
 pub(crate) struct Diff {
     /// The list's name.
     source: String,
-    /// Version to begin with.
+    /// Version to begin with, as `weir lists history` numbers them.
+    #[arg(value_name = "FROM")]
     a: u64,
     /// Version to end with; the last one without it.
+    #[arg(value_name = "TO")]
     b: Option<u64>,
     /// Counts only.
     #[arg(long)]
@@ -67,7 +69,12 @@ impl History {
                 output::json(out, &as_json(version))?;
             }
         } else if found.versions.is_empty() {
-            writeln!(out, "No version of any such list is known yet.")?;
+            let all = history.versions(None).map_err(Failure::refused)?.versions;
+            let known = all.iter().map(|version| &*version.source);
+            let name = self.source.as_deref().unwrap_or_default();
+            let guess = weir_config::did_you_mean(name, known);
+            let end = if guess.is_empty() { "." } else { &guess };
+            writeln!(out, "No version of any such list is known yet{end}")?;
         } else {
             let zone = when::zone(&loaded.policy)?;
             let rows = found.versions.iter().rev().map(|version| {

@@ -100,6 +100,10 @@ impl Import {
         } else {
             tell(&report, &unruled, out)?;
             super::tell_missing(&missing, out)?;
+            let given = self.category.as_deref();
+            if let Some(slip) = given.and_then(|category| super::unruled(loaded, category)) {
+                eprintln!("weir: {slip}");
+            }
             will_be_noticed(out)?;
         }
         Ok(Answer::Yes)
