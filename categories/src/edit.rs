@@ -6,12 +6,15 @@
 //! edit.
 
 mod covering;
+mod show;
 
 use std::fs;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+pub use self::show::show;
 
 use crate::category::{NameError, check_name};
 use crate::entry::{self, EntryError, MatchKind};
@@ -23,8 +26,6 @@ use crate::source::{Listing, ReadError, Source, Unreadable};
 
 /// Most entries that [`search`] gives.
 pub const SEARCH_MAX: usize = 1000;
-/// Most bytes of one line that are shown as one: far more than any entry may have.
-const LINE_MAX: u64 = 64 << 10;
 /// What Windows writes before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -173,53 +174,6 @@ pub fn remove(
         }
     }
     edit.finish()
-}
-
-/// Gives `see` every entry of a category of a source, in the order of its files, one after the other: a list of millions takes
-/// no more memory than one of ten. True when the source has the category.
-///
-/// # Errors
-/// [`EditError::Read`], and whatever `see` ends it with.
-pub fn show<E: From<EditError>>(
-    source: &Source,
-    category: &str,
-    mut see: impl FnMut(&Listed) -> Result<(), E>,
-) -> Result<bool, E> {
-    let listing = Listing::of(source).map_err(EditError::from)?;
-    for file in listing.files.iter().filter(|f| f.category == category) {
-        let mut reader = file.open().map_err(EditError::from)?;
-        let mut listed = Listed {
-            list: source.name.clone(),
-            category: category.to_owned(),
-            kind: file.kind,
-            file: file.path.clone(),
-            line: 1,
-            entry: String::new(),
-        };
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = (&mut reader).take(LINE_MAX).read_until(b'\n', &mut line);
-            let read = read.map_err(|error| EditError::Read {
-                file: file.path.clone(),
-                cause: error.into(),
-            })?;
-            if read == 0 {
-                break;
-            }
-            let start: &[u8] = if listed.line == 1 { BOM } else { b"" };
-            let text = line.strip_prefix(start).unwrap_or(&line);
-            let ends = text.ends_with(b"\n");
-            let text = String::from_utf8_lossy(text.strip_suffix(b"\n").unwrap_or(text));
-            if let Some(entry) = entry::content(&text, file.kind) {
-                listed.entry.clear();
-                listed.entry.push_str(entry);
-                see(&listed)?;
-            }
-            listed.line += u64::from(ends);
-        }
-    }
-    Ok(listing.categories.iter().any(|name| name == category))
 }
 
 /// Exceptions of all sources that cover `text`, a host or a URL: where it stands in them, a name above it does, a network
