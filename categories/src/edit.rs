@@ -6,12 +6,15 @@
 //! edit.
 
 mod covering;
+mod show;
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+pub use self::show::show;
 
 use crate::category::{NameError, check_name};
 use crate::entry::{self, EntryError, MatchKind};
@@ -23,6 +26,8 @@ use crate::source::{Listing, ReadError, Source, Unreadable};
 
 /// Most entries that [`search`] gives.
 pub const SEARCH_MAX: usize = 1000;
+/// What Windows writes before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Why nothing was changed.
 #[derive(Debug, Error)]
@@ -171,28 +176,6 @@ pub fn remove(
     edit.finish()
 }
 
-/// Every entry of a category of a source, in the order of its files.
-///
-/// # Errors
-/// [`EditError::Unknown`] when the source has no such category; [`EditError::Read`].
-pub fn show(source: &Source, category: &str) -> Result<Vec<Listed>, EditError> {
-    let mut found = Vec::new();
-    let known = each_line(source, None, |listed| {
-        if listed.category == category {
-            found.push(listed);
-        }
-        true
-    })?;
-    if known.iter().any(|name| name == category) {
-        Ok(found)
-    } else {
-        Err(EditError::Unknown {
-            category: category.to_owned(),
-            place: source.place(),
-        })
-    }
-}
-
 /// Exceptions of all sources that cover `text`, a host or a URL: where it stands in them, a name above it does, a network
 /// around it, or a path above it. None for a text that is neither.
 ///
@@ -235,7 +218,7 @@ fn each_line(
             continue;
         }
         let content = file.read()?;
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
+        let content = content.strip_prefix(BOM).unwrap_or(&content);
         for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
             let line = String::from_utf8_lossy(line);
             let Some(entry) = entry::content(&line, file.kind) else {

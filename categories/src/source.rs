@@ -13,7 +13,7 @@
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
@@ -25,6 +25,8 @@ use crate::report::{Fault, Faults, shown};
 
 /// Most bytes of one list file.
 pub const FILE_MAX: u64 = 1 << 30;
+/// Bytes that are read at once where a file is not read whole.
+const SHOWN_AT_ONCE: usize = 64 << 10;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/lists");
 
@@ -77,6 +79,15 @@ impl Source {
             Some(Source::directory(name, path))
         };
         Ok(entries.into_iter().filter_map(named).collect())
+    }
+
+    /// The categories that it has, sorted; also those without an entry. Its lists are not read.
+    ///
+    /// # Errors
+    /// When a directory or file of it cannot be looked at.
+    pub fn categories(&self) -> Result<Vec<String>, ReadError> {
+        let listing = Listing::of(self).map_err(|unreadable| unreadable.cause)?;
+        Ok(listing.categories)
     }
 
     /// Where to find it, for messages.
@@ -141,6 +152,24 @@ impl ListFile {
     /// The path within the source.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.category, self.kind)
+    }
+
+    /// The content from its beginning, unchecked: for showing, where millions of lines must not lie in memory.
+    pub(crate) fn open(&self) -> Result<Box<dyn BufRead>, Unreadable> {
+        if let Some(content) = self.embedded {
+            return Ok(Box::new(content));
+        }
+        let opened = File::open(&self.path).and_then(|file| {
+            let mut file = BufReader::with_capacity(SHOWN_AT_ONCE, file);
+            let start = file.fill_buf()?;
+            let is_utf16 = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
+            Ok((file, is_utf16))
+        });
+        match opened {
+            Ok((file, false)) => Ok(Box::new(file)),
+            Ok((_, true)) => Err(Unreadable::new(&self.path, ReadError::Utf16)),
+            Err(error) => Err(Unreadable::new(&self.path, error)),
+        }
     }
 
     /// The whole content, checked as this module's head says.

@@ -14,8 +14,8 @@ type Row = Box<[u64]>;
 pub(crate) struct Selectors {
     /// Empty for all.
     pub(crate) profiles: Vec<ProfileId>,
-    /// Empty for all.
-    pub(crate) categories: Vec<CategoryId>,
+    /// None for all; an empty list for nothing.
+    pub(crate) categories: Option<Vec<CategoryId>>,
     /// May hold when only host and port are known.
     pub(crate) at_connect: bool,
     /// Holds only when the response's fields are known.
@@ -54,18 +54,21 @@ impl Candidates {
             })
         };
         let of_category = |number: usize| {
-            row(&|rule| rule.categories.iter().any(|id| usize::from(id.0) == number))
+            row(&|rule| {
+                let mut named = rule.categories.iter().flatten();
+                named.any(|id| usize::from(id.0) == number)
+            })
         };
         Self {
             by_profile: (0..profiles).map(of_profile).collect(),
             by_category: (0..categories).map(of_category).collect(),
-            any_category: row(&|rule| rule.categories.is_empty()),
+            any_category: row(&|rule| rule.categories.is_none()),
             at_connect: row(&|rule| rule.at_connect),
             at_request: row(&|rule| !rule.at_response),
             at_response: rules.iter().any(|rule| rule.at_response),
             ruled: rules
                 .iter()
-                .flat_map(|rule| rule.categories.iter().copied())
+                .flat_map(|rule| rule.categories.iter().flatten().copied())
                 .collect(),
         }
     }
@@ -111,10 +114,11 @@ impl Candidates {
 mod tests {
     use super::*;
 
-    fn rule(profiles: &[u8], categories: &[u16]) -> Selectors {
+    fn rule(profiles: &[u8], categories: Option<&[u16]>) -> Selectors {
+        let ids = |numbers: &[u16]| numbers.iter().map(|id| CategoryId(*id)).collect();
         Selectors {
             profiles: profiles.iter().map(|id| ProfileId(*id)).collect(),
-            categories: categories.iter().map(|id| CategoryId(*id)).collect(),
+            categories: categories.map(ids),
             at_connect: true,
             at_response: false,
         }
@@ -123,7 +127,7 @@ mod tests {
     #[test]
     fn rules_are_tried_in_their_order_beyond_one_word() {
         let rules: Vec<_> = (0..200_u16)
-            .map(|number| rule(&[(number % 3) as u8], &[number % 5]))
+            .map(|number| rule(&[(number % 3) as u8], Some(&[number % 5])))
             .collect();
         let candidates = Candidates::new(&rules, 3, 5);
         let set: CategorySet = [CategoryId(2), CategoryId(4)].into_iter().collect();
@@ -142,12 +146,25 @@ mod tests {
 
     #[test]
     fn a_rule_without_selectors_is_always_a_candidate() {
-        let candidates = Candidates::new(&[rule(&[], &[])], 2, 2);
+        let candidates = Candidates::new(&[rule(&[], None)], 2, 2);
         for categories in [CategorySet::EMPTY, [CategoryId(255)].into_iter().collect()] {
             assert_eq!(
                 candidates.first(ProfileId(1), &categories, Some(Stage::Connect), |_| true),
                 Some(0)
             );
         }
+    }
+
+    #[test]
+    fn a_rule_whose_categories_no_list_has_is_never_a_candidate() {
+        let candidates = Candidates::new(&[rule(&[], Some(&[])), rule(&[], Some(&[1]))], 2, 2);
+        for (categories, expected) in [(CategorySet::EMPTY, None), (all(&[1, 255]), Some(1))] {
+            let first = candidates.first(ProfileId(0), &categories, Some(Stage::Request), |_| true);
+            assert_eq!(first, expected);
+        }
+    }
+
+    fn all(numbers: &[u16]) -> CategorySet {
+        numbers.iter().map(|id| CategoryId(*id)).collect()
     }
 }

@@ -1,5 +1,6 @@
-//! From the checked file to what decides: names become numbers, selectors become bits, and unknown categories become
-//! faults. Does not decide on any request.
+//! From the checked file to what decides: names become numbers, selectors become bits. Categories that no list has are told
+//! of ([`Policy::missing`]) and match nothing: a list that lost one must not take the web from a school. Does not decide on
+//! any request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,19 +15,22 @@ use crate::decide::{Action, Limits};
 use crate::groups::GroupTable;
 use crate::matcher::{Hosts, Matcher};
 use crate::schedule::{Calendar, Period, PeriodSet};
-use crate::{CategoryCap, Policy, Profile, ProfileId, Rule};
+use crate::{CategoryCap, Missing, Policy, Profile, ProfileId, Rule};
 
 static STAMPS: AtomicU64 = AtomicU64::new(1);
 
 /// Compiles a policy file for the categories that the lists have.
 ///
+/// A category that no list has is no error, as lists change without the policy: see [`Policy::missing`].
+///
 /// # Errors
-/// Every category that no list has, each with its line and a suggestion.
+/// A time zone that is not known.
 pub fn compile(file: &PolicyFile, names: &Names) -> Result<Policy, Vec<Fault>> {
     let mut compiler = Compiler {
         file,
         names,
         faults: Vec::new(),
+        missing: Vec::new(),
     };
     let calendar = compiler.calendar();
     let category_caps = compiler.category_caps();
@@ -69,6 +73,7 @@ pub fn compile(file: &PolicyFile, names: &Names) -> Result<Policy, Vec<Fault>> {
             .map(|(from, known)| rule(from, known))
             .collect(),
         matchers,
+        missing: compiler.missing.into(),
     })
 }
 
@@ -76,17 +81,17 @@ struct Compiler<'a> {
     file: &'a PolicyFile,
     names: &'a Names,
     faults: Vec<Fault>,
+    missing: Vec<Missing>,
 }
 
 impl Compiler<'_> {
-    fn fault(&mut self, line: Option<usize>, key: String, message: String) {
-        let file = self.file.file.clone();
-        self.faults.push(Fault {
-            file,
+    fn fault(&self, line: Option<usize>, key: String, message: String) -> Fault {
+        Fault {
+            file: self.file.file.clone(),
             line,
             key,
             message,
-        });
+        }
     }
 
     fn calendar(&mut self) -> Option<Calendar> {
@@ -105,7 +110,8 @@ impl Compiler<'_> {
         match TimeZone::get(&self.file.time_zone) {
             Ok(zone) => Some(Calendar::new(zone, terms, periods.collect())),
             Err(error) => {
-                self.fault(None, "time_zone".into(), error.to_string());
+                let fault = self.fault(None, "time_zone".into(), error.to_string());
+                self.faults.push(fault);
                 None
             }
         }
@@ -116,11 +122,11 @@ impl Compiler<'_> {
         if found.is_none() {
             let known = self.names.iter().map(|(_, known)| &**known);
             let hint = weir_config::did_you_mean(name, known);
-            self.fault(
-                Some(line),
-                key,
-                format!("no list has the category {name:?}{hint}"),
-            );
+            let message = format!("no list has the category {name:?}{hint}");
+            self.missing.push(Missing {
+                category: name.into(),
+                fault: self.fault(Some(line), key, message),
+            });
         }
         found
     }
@@ -197,7 +203,8 @@ impl Compiler<'_> {
                 .iter()
                 .filter_map(|name| self.profile(name))
                 .collect(),
-            categories: categories.to_vec(),
+            // Not what is known of them: a rule whose categories are all missing holds for nothing.
+            categories: (!rule.categories.is_empty()).then(|| categories.to_vec()),
             at_connect: connects && rule.extensions.is_empty() && !at_response,
             at_response,
         }

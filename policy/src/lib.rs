@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use weir_categories::{CategoryId, CategorySet};
-use weir_config::{Action as RuleAction, Purpose};
+use weir_config::{Action as RuleAction, Fault, Purpose};
 
 use candidates::Candidates;
 use groups::GroupTable;
@@ -85,6 +85,16 @@ struct CategoryCap {
     up: Option<u64>,
 }
 
+/// A category that the policy names and no list has. What it stood in decides nothing by it: a rule of no other category
+/// holds for nothing, a `[[category]]` limits nothing, and hosts that were in it count as `unlisted`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    /// Its name.
+    pub category: Arc<str>,
+    /// Where it is named, and a suggestion.
+    pub fault: Fault,
+}
+
 /// A compiled policy. Immutable: a change is a new one, and whoever decides keeps one for the whole of a request.
 #[derive(Debug)]
 pub struct Policy {
@@ -100,6 +110,7 @@ pub struct Policy {
     rules: Box<[Rule]>,
     matchers: Box<[Matcher]>,
     candidates: Candidates,
+    missing: Box<[Missing]>,
 }
 
 impl Policy {
@@ -164,6 +175,12 @@ impl Policy {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The categories that are named and that no list has, in the order of the file, as often as they are named.
+    #[must_use]
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
     }
 
     /// The caps that traffic of `subject` in `categories` shares with others: those of its groups (`group:<name>`) and of

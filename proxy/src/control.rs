@@ -83,11 +83,9 @@ impl Console {
         let counts = snapshot.index.counts();
         let faults = snapshot.filled.faults;
         let alarms = self.shared.updates.alarms(Timestamp::now());
-        let state = if counts.domains == 0 || faults > 0 || !alarms.is_empty() {
-            State::Warning
-        } else {
-            State::Ok
-        };
+        let missing = snapshot.missing();
+        let is_well = counts.domains > 0 && faults == 0 && alarms.is_empty() && missing.is_none();
+        let state = if !is_well { State::Warning } else { State::Ok };
         let mut detail = format!(
             "{} names in {} categories, version {}",
             counts.domains, counts.categories, snapshot.lists_version
@@ -97,7 +95,7 @@ impl Console {
                 "; list lines not used: {faults}, the first is {first}; `weir check` names them all"
             ));
         }
-        for alarm in alarms {
+        for alarm in missing.into_iter().chain(alarms) {
             detail.push_str("; ");
             detail.push_str(&alarm);
         }

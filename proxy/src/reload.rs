@@ -2,7 +2,9 @@
 //! lists and users. All of it is built beside the running one, then swapped; any fault
 //! keeps the old one and is told in log, metrics, health and the records.
 //!
-//! Decides what a reload may change: keys that need a restart are refused by name.
+//! Decides what a reload may change: keys that need a restart are refused by name, and so is a
+//! category that the policy newly names and no list has: a slip of whoever writes the policy. One
+//! that it named before is gone from the lists; the lists are taken up, and it is told.
 
 use crate::clock;
 use crate::held::{self, Filled};
@@ -10,8 +12,9 @@ use crate::memory;
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use weir_categories::Index;
 use weir_config::{Fault, Faults, Loaded, Settings};
@@ -37,6 +40,10 @@ impl Origin {
 pub(crate) struct State {
     origin: Origin,
     turn: tokio::sync::Mutex<()>,
+    /// Who makes versions of what was edited by hand.
+    noting: tokio::sync::Mutex<()>,
+    /// Somebody waits to do so, and has not looked yet.
+    noting_waits: AtomicBool,
     /// By what was read: taking up new users does not mend faulty lists.
     faults: Mutex<BTreeMap<&'static str, String>>,
 }
@@ -47,6 +54,8 @@ impl State {
         State {
             origin,
             turn: tokio::sync::Mutex::new(()),
+            noting: tokio::sync::Mutex::new(()),
+            noting_waits: AtomicBool::new(false),
             faults: Mutex::default(),
         }
     }
@@ -92,6 +101,10 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
             let (index, filled) = lists(&loaded.settings, old)?;
             let users = users(&loaded.settings, old)?;
             let mut new = Snapshot::build(loaded, index, users)?;
+            let slips = newly_missing(old, &new);
+            if !slips.0.is_empty() {
+                return Err(slips);
+            }
             new.filled = filled;
             Ok(new)
         },
@@ -99,7 +112,7 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     .await;
     if done {
         memory::give_back_soon();
-        note_versions(shared, false).await;
+        note_soon(shared, state);
     }
 }
 
@@ -134,8 +147,22 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
     .await;
     if done && changed.lists {
         memory::give_back_soon();
-        note_versions(shared, false).await;
+        note_soon(shared, state);
     }
+}
+
+/// Makes versions beside the watching: the history may be in the hands of a command for as long as it takes to keep millions
+/// of entries, and the next edit must not wait for that. At most one is at it and one waits, which will see all there is.
+fn note_soon(shared: &Arc<Shared>, state: &Arc<State>) {
+    if state.noting_waits.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let (shared, state) = (Arc::clone(shared), Arc::clone(state));
+    tokio::spawn(async move {
+        let _turn = state.noting.lock().await;
+        state.noting_waits.store(false, Ordering::SeqCst);
+        note_versions(&shared, false).await;
+    });
 }
 
 /// Makes versions of lists that no command changed, after they are in force and off the control thread.
@@ -212,6 +239,10 @@ where
             if new.filled.faults > 0 {
                 note.push_str(&format!("; list lines not used: {}", new.filled.faults));
             }
+            if let Some(missing) = new.missing() {
+                note.push_str("; ");
+                note.push_str(&missing);
+            }
             shared.snapshot.store(Arc::new(new));
             Ok(note)
         }
@@ -227,23 +258,40 @@ where
 }
 
 fn tell(shared: &Shared, outcome: &Result<String, String>) {
-    let (label, note) = match outcome {
+    let (label, note, end) = match outcome {
         Ok(note) => {
             tracing::info!("{note}");
-            ("done", note)
+            ("done", note, End::Complete)
         }
         Err(note) => {
             tracing::error!("{note}");
-            ("refused", note)
+            ("refused", note, End::Refused)
         }
     };
     shared.metrics.reloaded(label);
+    let snapshot = shared.snapshot.load();
     let mut row = Record::new(Kind::Reload, shared.events.next(), clock::wall_micros());
+    // What is in force from here on, or still.
+    row.policy_version = Some(Arc::clone(&snapshot.policy_version));
+    row.lists_version = Some(Arc::clone(&snapshot.lists_version));
     row.note = Some(note.as_str().into());
-    row.end = End::Complete;
+    row.end = end;
     let mut lane = shared.lane();
     lane.push(row);
     lane.flush();
+}
+
+/// Categories that no list has and that the old policy did not name.
+fn newly_missing(old: &Snapshot, new: &Snapshot) -> Faults {
+    let (rules, limits) = (&old.policy_file.rules, &old.policy_file.categories);
+    let named = rules.iter().flat_map(|rule| &rule.categories);
+    let named: BTreeSet<&str> = named
+        .map(|name| &**name)
+        .chain(limits.iter().map(|limit| &*limit.name))
+        .collect();
+    let missing = new.policy.missing().iter();
+    let slips = missing.filter(|missing| !named.contains(&*missing.category));
+    Faults(slips.map(|missing| missing.fault.clone()).collect())
 }
 
 /// Keys that only a restart can change, as faults.

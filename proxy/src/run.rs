@@ -92,6 +92,9 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     let mut first = Snapshot::build(loaded, index, users)?;
     first.filled = Arc::new(held::filled(&report));
     held::tell_faults(&report);
+    if let Some(missing) = first.missing() {
+        tracing::warn!("{missing}");
+    }
     let sockets = bind(&first.settings)?;
     let console = first.settings.console.address;
     listener::is_free(console).with_context(|| format!("console {console}"))?;

@@ -179,6 +179,21 @@ impl Snapshot {
         })
     }
 
+    /// What the policy names and no list has, in words for people; nothing when it all is there.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let missing = self.policy.missing();
+        let mut names: Vec<&str> = missing.iter().map(|one| &*one.category).collect();
+        names.sort_unstable();
+        names.dedup();
+        (!names.is_empty()).then(|| {
+            format!(
+                "the policy names categories that no list has, and decides nothing by them (their sites count as \
+                 unlisted): {}; see `weir check`",
+                names.join(", ")
+            )
+        })
+    }
+
     /// The method's name for a record; unknown ones are shortened.
     pub(crate) fn method_name(&self, method: &str) -> Arc<str> {
         match self.methods.get(method) {

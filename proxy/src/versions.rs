@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use weir_categories::history::{Act, History, HistoryError, How, Keep, Place, Turn};
+use weir_categories::history::{Act, History, HistoryError, How, Keep, Place, Turn, Version};
 use weir_categories::hygiene::Rules;
 use weir_categories::{MatchKind, Root, Source, manifest};
 use weir_config::Settings;
@@ -31,6 +31,20 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, String> {
     Rules::new()
         .with_lists(&own)
         .map_err(|error| error.to_string())
+}
+
+/// The version with which a category last lost entries, of whatever list: where one went that no list has any more.
+pub(crate) fn last_with(settings: &Settings, category: &str) -> Option<Version> {
+    let known = history(settings).versions(None).ok()?.versions;
+    let has_lost = |version: &Version| {
+        let mut changes = version.changes.iter();
+        changes.any(|(file, change)| {
+            let of = file.split_once('/').map(|(category, _)| category);
+            of == Some(category) && change.removed > 0
+        })
+    };
+    let lost = known.into_iter().filter(has_lost);
+    lost.max_by_key(|version| version.when)
 }
 
 /// True for a source whose entries people edit: neither imported nor inside the program.
@@ -115,8 +129,13 @@ fn owner_of_newest(directory: &Path) -> Option<String> {
         }
     }
     let (_, uid) = newest?;
+    Some(account_of(uid))
+}
+
+/// The name of an account; its number where the system knows none.
+pub(crate) fn account_of(uid: u32) -> String {
     let accounts = std::fs::read_to_string(ACCOUNTS).unwrap_or_default();
-    Some(account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}")))
+    account(&accounts, uid).unwrap_or_else(|| format!("uid {uid}"))
 }
 
 fn account(accounts: &str, uid: u32) -> Option<String> {

@@ -16,6 +16,7 @@ mod sources;
 mod threats;
 mod traffic;
 mod tunnels;
+mod versions;
 
 use weir_tests::origin::Origin;
 use weir_tests::site::{Site, own_ip};

@@ -90,6 +90,8 @@ pub enum How {
     Accept,
     /// Entries held back were dropped.
     Drop,
+    /// An imported source was removed.
+    Forget,
     /// The lists were there before the history was, or changed while nobody looked.
     Found,
 }
@@ -105,6 +107,7 @@ impl How {
             How::Rollback => "rollback",
             How::Accept => "held entries accepted",
             How::Drop => "held entries dropped",
+            How::Forget => "forgotten",
             How::Found => "found",
         }
     }

@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use self::archive::Opened;
 use self::flat::{Flat, Look};
-pub use self::forget::{ForgetError, forget};
+pub use self::forget::{ForgetError, Forgotten, forget};
 pub use self::map::{CategoryMap, MapError};
 use self::meter::Meter;
 use self::stage::Stage;
@@ -138,7 +138,10 @@ pub enum ImportError {
         least: u64,
     },
     /// No list with a usable entry.
-    #[error("no entry in any <category>/{{domains,urls,expressions}}")]
+    #[error(
+        "no entry in any <category>/{{domains,urls,expressions}}; if its lists are in another format, name it \
+         (`--format`, or `format` of the source), with the category if they are all of one (`--category`)"
+    )]
     Empty,
     /// A directory or archive of another format without a usable entry, or of none that the map wants.
     #[error("no entry in any {0} list that the map does not leave out")]

@@ -75,6 +75,9 @@ pub const SETTINGS: &[Key] = keys! {
         "Category lists as plain text. Imported lists are kept apart, under the state directory.";
     "lists.directories", List(&Path), "[]",
         "Directories of lists, one directory a category; all are used. Without any: the starter lists inside the program.";
+    "lists.require_reason", Flag, "false",
+        "Whether commands that change lists (`weir lists add`, `remove`, `import`, `accept`, `drop`, `rollback`, `forget`) \
+         need `--reason`. Without one they warn, or, with `true`, change nothing and exit with status 2.";
 
     "lists.source", Sections(100), "",
         "A list from the network or from a path, kept up to date by itself. It is imported under its name, as \

@@ -182,6 +182,8 @@ pub struct Lists {
     pub directories: Vec<PathBuf>,
     /// No directory is configured: the starter lists inside the program are used.
     pub embedded: bool,
+    /// Commands that change lists need a reason.
+    pub require_reason: bool,
     /// `[[lists.source]]`
     pub sources: Vec<ListSource>,
 }

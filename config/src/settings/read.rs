@@ -149,6 +149,7 @@ fn lists(section: &Section<'_, '_>, base: &Base) -> Lists {
     Lists {
         embedded: directories.is_empty(),
         directories,
+        require_reason: section.get("require_reason"),
         sources: sources
             .iter()
             .map(|section| source(section, base))

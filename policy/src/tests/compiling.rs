@@ -18,7 +18,8 @@ fn every_unknown_category_is_named_with_its_line_and_a_suggestion() {
             "[[category]]\nname = \"streaming\"",
             "[[category]]\nname = \"streeming\"",
         );
-    let faults = compile(&file(&text), &names()).unwrap_err();
+    let policy = compile(&file(&text), &names()).unwrap();
+    let faults: Vec<_> = policy.missing().iter().map(|one| &one.fault).collect();
     let line_of = |section: &str, what: &str| {
         let at = text.find(what).unwrap();
         let start = text[..at].rfind(section).unwrap();
@@ -134,4 +135,45 @@ fn the_order_of_rules_decides() {
         };
         assert_eq!(policy.decide(&facts).action.as_str(), order[0]);
     }
+}
+
+#[test]
+fn threats_7_a_rule_whose_category_no_list_has_any_more_holds_for_nothing_and_its_hosts_are_unlisted()
+ {
+    let rule = |id: &str, category: &str, action: &str| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\ncategories = [\"{category}\"]\naction = \"{action}\"\npurpose = \"standards\"\n"
+        )
+    };
+    let head = "time_zone = \"Europe/London\"\nstrictest = \"a\"\notherwise = \"allow\"\n[[profile]]\nname = \"a\"\n[[profile]]\nname = \"b\"\n";
+    let text = [
+        head.to_owned(),
+        rule("open", "lessons", "allow"),
+        rule("closed", "casinos", "block"),
+        rule("not-known", "unlisted", "block"),
+        "[[category]]\nname = \"films\"\ndown = \"1Mbit/s\"\n".to_owned(),
+    ];
+    let policy = compile(&file(&text.concat()), &names()).unwrap();
+    let missing: Vec<&str> = policy.missing().iter().map(|one| &*one.category).collect();
+    assert_eq!(missing, ["films", "lessons", "casinos"]);
+    let person = person(&policy, "anna", &[]);
+    let decide = |categories: &[&str]| {
+        let verdict = policy.decide(&Facts {
+            subject: &person,
+            stage: Stage::Request,
+            host: &Host::parse_text("site.example").unwrap(),
+            port: 80,
+            method: "GET",
+            path: Some("/"),
+            categories: &set(categories),
+            periods: PeriodSet::EMPTY,
+        });
+        verdict
+            .rule
+            .and_then(|ix| policy.rule(ix))
+            .map(|rule| rule.id.to_string())
+    };
+    // Neither the rule that opens nor the one that closes is one for everything.
+    assert_eq!(decide(&[]).as_deref(), Some("not-known"));
+    assert_eq!(decide(&["games"]).as_deref(), Some("not-known"));
 }

@@ -19,6 +19,11 @@ fn shipped() -> (Policy, Index) {
     let file = weir_config::embedded().unwrap().policy;
     let index = build(&[embedded()], &mut |_| {}).unwrap().index;
     let policy = compile(&file, index.names()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(
+        policy.missing(),
+        [],
+        "the starter lists have each category of the policy"
+    );
     (policy, index)
 }
 

@@ -2,7 +2,8 @@
 //! `<state>/audit.jsonl`.
 //!
 //! A command that cannot leave its line does nothing (LM-18: if it cannot be written, the
-//! read fails).
+//! read fails). That line says what was asked; a command that changes lists leaves a second one
+//! with what came of it ([`around`]).
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -23,8 +24,43 @@ const FILE: &str = "audit.jsonl";
 /// # Errors
 /// When the line cannot be made durable.
 pub(super) fn note(state: &Path, command: &str, about: Value) -> Result<(), Failure> {
+    note_at(&Timestamp::now().to_string(), state, command, about)
+}
+
+/// Makes a change with a line before it, of what is asked, and one after it, of what was done: `<command> done` with what
+/// `outcome` makes of it, or `<command> failed` with the fault. `begun` in the second is `time` of the first; a first line
+/// without a second one is a command that was stopped in the middle.
+///
+/// # Errors
+/// Those of the change, and the first line's: nothing is done then.
+pub(super) fn around<T>(
+    state: &Path,
+    command: &str,
+    about: Value,
+    make: impl FnOnce() -> Result<T, Failure>,
+    outcome: impl FnOnce(&T) -> Value,
+) -> Result<T, Failure> {
+    let begun = Timestamp::now().to_string();
+    note_at(&begun, state, command, about)?;
+    let made = make();
+    let (word, mut about) = match &made {
+        Ok(made) => ("done", outcome(made)),
+        Err(failure) => ("failed", json!({ "fault": failure.to_string() })),
+    };
+    if let Some(about) = about.as_object_mut() {
+        about.insert("begun".to_owned(), begun.into());
+    }
+    let told = note(state, &format!("{command} {word}"), about);
+    if let Err(failure) = told {
+        // What was done is done, and that it was asked for is noted.
+        eprintln!("weir: what came of this is not in the audit file: {failure}");
+    }
+    made
+}
+
+fn note_at(time: &str, state: &Path, command: &str, about: Value) -> Result<(), Failure> {
     let line = json!({
-        "time": Timestamp::now().to_string(),
+        "time": time,
         "uid": rustix::process::getuid().as_raw(),
         "account": account(),
         "command": command,
@@ -32,8 +68,14 @@ pub(super) fn note(state: &Path, command: &str, about: Value) -> Result<(), Fail
     });
     append(state, &line).map_err(|error| {
         let file = state.join(FILE);
+        let then = match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "run the command as the account that Weir runs as (sudo -u)"
+            }
+            _ => "make the state directory writable",
+        };
         Failure::Refused(format!(
-            "{}: {error}; what leaves no trace is not done: make the state directory writable",
+            "{}: {error}; what leaves no trace is not done: {then}",
             file.display()
         ))
     })
@@ -94,6 +136,63 @@ mod tests {
         assert_eq!(lines[0]["about"]["reason"], "two\nlines");
         assert!(lines[0]["time"].as_str().unwrap().ends_with('Z'));
         assert!(lines[0]["uid"].is_u64());
+    }
+
+    #[test]
+    fn a_change_leaves_a_line_before_it_and_one_with_what_came_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        let lines = || -> Vec<Value> {
+            let text = fs::read_to_string(state.join(FILE)).unwrap();
+            let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+            lines.collect()
+        };
+        let made = around(
+            &state,
+            "lists add",
+            json!({"entry": "a.example"}),
+            || {
+                assert_eq!(lines().len(), 1, "it is asked for before it is done");
+                Ok(3)
+            },
+            |made| json!({ "changed": made }),
+        );
+        assert_eq!(made.unwrap(), 3);
+        let refused = around(
+            &state,
+            "lists drop",
+            json!({}),
+            || Err::<(), _>(Failure::Refused("no such list".to_owned())),
+            |()| json!({}),
+        );
+        assert!(refused.is_err());
+        let lines = lines();
+        let commands: Vec<&Value> = lines.iter().map(|line| &line["command"]).collect();
+        let expected = [
+            "lists add",
+            "lists add done",
+            "lists drop",
+            "lists drop failed",
+        ];
+        assert_eq!(commands, expected);
+        assert_eq!(lines[1]["about"]["changed"], 3);
+        assert_eq!(lines[1]["about"]["begun"], lines[0]["time"]);
+        assert_eq!(lines[3]["about"]["fault"], "no such list");
+    }
+
+    #[test]
+    fn lm_18_a_change_that_cannot_be_audited_is_not_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        fs::write(&state, "a file in place of the directory").unwrap();
+        let refused = around(
+            &state,
+            "lists add",
+            json!({}),
+            || -> Result<(), Failure> { panic!("it was made") },
+            |()| json!({}),
+        );
+        assert!(matches!(refused, Err(Failure::Refused(_))));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::terms;
 use crate::titles;
 use crate::tls;
 use crate::users::Users;
+use crate::versions;
 
 /// Stray files that are named at most.
 const STRAYS: usize = 100;
@@ -159,7 +160,10 @@ impl Findings {
         self.faults.extend(report.iter().map(as_fault));
         self.more = report.count().saturating_sub(listed as u64);
         match weir_policy::compile(&loaded.policy, built.index.names()) {
-            Ok(policy) => self.rules_and_lists(loaded, &policy, built),
+            Ok(policy) => {
+                self.missing(&loaded.settings, &policy);
+                self.rules_and_lists(loaded, &policy, built);
+            }
             Err(faults) => self.faults.extend(faults),
         }
         self.files(&loaded.settings, &built.report);
@@ -170,6 +174,24 @@ impl Findings {
             output::counted(counts.categories as u64, "category", "categories"),
             output::counted(counts.lists as u64, "list", "lists"),
         ));
+    }
+
+    /// Categories that the policy names and no list has. Weir starts all the same, since a list may lose one at any time: so
+    /// this is where a slip is found.
+    fn missing(&mut self, settings: &Settings, policy: &weir_policy::Policy) {
+        for missing in policy.missing() {
+            let mut fault = missing.fault.clone();
+            if let Some(last) = versions::last_with(settings, &missing.category) {
+                fault.message.push_str(&format!(
+                    "; {} had it until its version {}",
+                    last.source, last.number
+                ));
+            }
+            fault.message.push_str(
+                "; Weir serves all the same, but decides nothing by it, and sites that were in it count as unlisted",
+            );
+            self.faults.push(fault);
+        }
     }
 
     /// Categories that decide nothing, and rules that wait for lists that are empty.

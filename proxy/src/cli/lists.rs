@@ -4,6 +4,7 @@
 
 mod acting;
 mod edit;
+mod forget;
 mod held;
 mod history;
 mod import;
@@ -14,6 +15,7 @@ mod stats;
 mod unlisted;
 mod update;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,7 @@ use weir_categories::{Built, Root, Source};
 use weir_config::{Loaded, Settings};
 
 use super::progress::Bar;
-use super::{Answer, Failure};
+use super::{Answer, Failure, output};
 use crate::snapshot;
 
 /// Where entries go that people add while no directory of lists is configured.
@@ -36,8 +38,8 @@ pub(crate) enum Lists {
     /// Take in an archive, directory or file of lists in any of the known formats, in place
     /// of an earlier import of the same name.
     Import(import::Import),
-    /// Remove what was imported under a name.
-    Forget(import::Forget),
+    /// Remove what was imported under a name. Its versions stay: a rollback brings it back.
+    Forget(forget::Forget),
     /// Add entries to a category: names with everything below them, addresses, networks,
     /// URLs. An exception for the same entry goes.
     Add(edit::Edit),
@@ -133,11 +135,29 @@ fn check_source_name(settings: &Settings, name: &str) -> Result<(), Failure> {
         Some(directory) => format!("the lists in {}", shown(directory)),
         None if name == LOCAL => "the entries that people add".to_owned(),
         None if name == weir_categories::embedded().name => "the starter lists".to_owned(),
-        None => return Ok(()),
+        None => {
+            return weir_categories::category::check_name(name).map_err(|_| {
+                let name = output::safe(name);
+                let told = "lower-case letters, digits, \"-\" and \"_\", such as ut1 or our-county";
+                Failure::Arguments(format!("{name:?} cannot be a --name: it has {told}"))
+            });
+        }
     };
     Err(Failure::Arguments(format!(
         "{name:?} is the name of {taken}: choose another --name, such as the publisher's"
     )))
+}
+
+/// What to say of a category that an entry was put into and that no rule names: most likely a slip. Nothing where one does.
+fn unruled(loaded: &Loaded, category: &str) -> Option<String> {
+    let rules = loaded.policy.rules.iter();
+    let ruled: BTreeSet<&str> = rules
+        .flat_map(|rule| rule.categories.iter().map(|name| &**name))
+        .collect();
+    (!ruled.contains(category)).then(|| {
+        let guess = weir_config::did_you_mean(category, ruled.into_iter());
+        format!("no rule of the policy names {category}, so its sites count as unlisted{guess}")
+    })
 }
 
 /// Where a source is, by its name; one that is not there any more is where imports are.
@@ -161,6 +181,40 @@ fn place(settings: &Settings, name: &str) -> Result<Place, Failure> {
         name: name.to_owned(),
         directory,
     })
+}
+
+/// The categories that the policy names and no list has, with the rules that name them; empty when all is there.
+fn missing(loaded: &Loaded) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut listed = BTreeSet::new();
+    for source in sources(&loaded.settings)? {
+        listed.extend(source.categories().map_err(Failure::refused)?);
+    }
+    let mut missing: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let is_missing =
+        |name: &str| !listed.contains(name) && !weir_categories::category::is_built_in(name);
+    for rule in &loaded.policy.rules {
+        for name in rule.categories.iter().filter(|name| is_missing(name)) {
+            let rules = missing.entry(name.to_string()).or_default();
+            rules.push(rule.id.to_string());
+        }
+    }
+    Ok(missing)
+}
+
+/// Says what a change of lists took from the policy.
+fn tell_missing(
+    missing: &BTreeMap<String, Vec<String>>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    for (category, rules) in missing {
+        let rules = output::safe(&rules.join(", "));
+        writeln!(
+            out,
+            "No list has the category {category} any more: the policy's {rules} decides nothing by it, and its sites \
+             count as unlisted."
+        )?;
+    }
+    Ok(())
 }
 
 fn shown(path: &Path) -> String {

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::json;
 use weir_categories::edit::{self, EditError, EditReport, Listed};
-use weir_categories::history::{How, Place};
+use weir_categories::history::{How, Place, Version};
 use weir_categories::{MatchKind, Source};
 use weir_config::Loaded;
 
-use super::super::{Answer, Failure, audit, output, will_be_noticed};
+use super::super::{Answer, Failure, output, will_be_noticed};
 use super::acting::Acting;
 use super::{edited, shown, sources};
 use crate::versions::{self, is_edited};
@@ -34,11 +34,19 @@ impl Edit {
         let report = self.change(loaded, "lists add", |directory| {
             edit::add(directory, &self.category, &self.texts())
         })?;
-        self.tell(loaded, &report, ["Added", "Already there"], &[], out)
+        let told = self.tell(loaded, &report, ["Added", "Already there"], &[], out)?;
+        if let Some(slip) = super::unruled(loaded, &self.category) {
+            eprintln!("weir: {slip}");
+        }
+        Ok(told)
     }
 
     pub(super) fn remove(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let all = sources(&loaded.settings)?;
+        let mut known = Vec::new();
+        for source in &all {
+            known.extend(source.categories().map_err(Failure::refused)?);
+        }
         let (edited, others): (Vec<Source>, Vec<Source>) = all.into_iter().partition(is_edited);
         let report = self.change(loaded, "lists remove", |directory| {
             match edit::remove(directory, &self.category, &self.texts(), &others) {
@@ -50,6 +58,11 @@ impl Edit {
                 report => report,
             }
         })?;
+        if !known.contains(&self.category) {
+            let known = known.iter().map(|name| &**name);
+            let guess = weir_config::did_you_mean(&self.category, known);
+            eprintln!("weir: no list has a category {}{guess}", self.category);
+        }
         let elsewhere = self.elsewhere(&edited, &report)?;
         let told = self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)?;
         Ok(if report.changed.is_empty() && report.excepted.is_empty() {
@@ -66,8 +79,32 @@ impl Edit {
         command: &str,
         make: impl FnOnce(&Path) -> Result<EditReport, EditError>,
     ) -> Result<EditReport, Failure> {
-        self.acting.warn();
-        self.note(loaded, command)?;
+        let about = json!({ "category": self.category, "entries": self.entries });
+        let make = || self.made(loaded, make);
+        let made = self
+            .acting
+            .audited(&loaded.settings, command, about, make, |made| {
+                let (report, version) = made;
+                let refused = report.refused.iter().map(|(entry, _)| entry);
+                let excepted = report.excepted.iter().map(|(entry, _)| entry);
+                json!({
+                    "category": self.category,
+                    "changed": report.changed,
+                    "unchanged": report.unchanged,
+                    "refused": refused.collect::<Vec<_>>(),
+                    "excepted": excepted.collect::<Vec<_>>(),
+                    "no_longer_excepted": report.no_longer_excepted,
+                    "version": version.as_ref().map(|version| version.number),
+                })
+            })?;
+        Ok(made.0)
+    }
+
+    fn made(
+        &self,
+        loaded: &Loaded,
+        make: impl FnOnce(&Path) -> Result<EditReport, EditError>,
+    ) -> Result<(EditReport, Option<Version>), Failure> {
         let place = edited_place(&loaded.settings);
         let history = versions::history(&loaded.settings);
         // Held until the version is made: a running Weir would take the change for one by hand.
@@ -77,16 +114,10 @@ impl Edit {
         let who = self.acting.who();
         let act = self.acting.act(&who, How::Command);
         let recorded = turn.record(&place, &act);
-        recorded.map_err(|error| {
+        let version = recorded.map_err(|error| {
             Failure::Refused(format!("the list was changed, but has no version: {error}"))
         })?;
-        Ok(report)
-    }
-
-    fn note(&self, loaded: &Loaded, command: &str) -> Result<(), Failure> {
-        let (category, entries, reason) = (&self.category, &self.entries, &self.acting.reason);
-        let about = json!({ "category": category, "entries": entries, "reason": reason });
-        audit::note(&loaded.settings.state, command, about)
+        Ok((report, version))
     }
 
     fn texts(&self) -> Vec<&str> {

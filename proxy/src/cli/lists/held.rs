@@ -5,10 +5,10 @@ use std::io::Write;
 
 use serde_json::json;
 use weir_categories::history::How;
-use weir_categories::hygiene::{self, DecideError, Filter, Review, Verdict};
+use weir_categories::hygiene::{self, DecideError, Decision, Filter, Review, Verdict};
 use weir_config::Loaded;
 
-use super::super::{Answer, Failure, audit, output, will_be_noticed};
+use super::super::{Answer, Failure, output, will_be_noticed};
 use super::acting::Acting;
 use super::history::as_json;
 
@@ -30,8 +30,7 @@ pub(crate) struct Held {
 pub(crate) struct Decide {
     /// The imported list.
     source: String,
-    /// Entries as `weir lists held` shows them.
-    #[arg(required_unless_present = "all")]
+    /// Entries as `weir lists held` shows them, unless --all is given.
     entries: Vec<String>,
     /// Everything that is held back, of the category if one is given.
     #[arg(long, conflicts_with = "entries")]
@@ -49,7 +48,8 @@ pub(crate) struct Decide {
 impl Held {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let lists = weir_config::lists::imported(&loaded.settings);
-        let mut sources = hygiene::sources_with_held(&lists).map_err(Failure::refused)?;
+        let unreadable = |error| Failure::Refused(format!("{}: {error}", lists.display()));
+        let mut sources = hygiene::sources_with_held(&lists).map_err(unreadable)?;
         if let Some(wanted) = &self.source {
             sources.retain(|source| source == wanted);
         }
@@ -129,33 +129,30 @@ impl Decide {
         loaded: &Loaded,
         out: &mut dyn Write,
     ) -> Result<Answer, Failure> {
-        self.acting.warn();
+        if self.entries.is_empty() && !self.all {
+            let source = output::safe(&self.source);
+            return Err(Failure::Arguments(format!(
+                "say which entries are meant, as `weir lists held {source}` shows them, or --all"
+            )));
+        }
         let about = json!({
             "source": self.source,
             "category": self.category,
             "entries": self.entries,
             "all": self.all,
-            "reason": self.acting.reason,
         });
         let command = format!("lists {}", verdict.word());
-        audit::note(&loaded.settings.state, &command, about)?;
-        let lists = weir_config::lists::imported(&loaded.settings);
-        let who = self.acting.who();
-        let entries: Vec<&str> = self.entries.iter().map(String::as_str).collect();
-        let filter = Filter {
-            category: self.category.as_deref(),
-            entries: &entries,
-        };
-        let how = match verdict {
-            Verdict::Accept => How::Accept,
-            Verdict::Drop => How::Drop,
-        };
-        let act = self.acting.act(&who, how);
-        let decided = hygiene::decide(&lists, &self.source, verdict, &filter, &act);
-        let decided = decided.map_err(|error| match error {
-            DecideError::NoSource(_) => Failure::Arguments(error.to_string()),
-            other => Failure::refused(other),
-        })?;
+        let make = || self.decide(verdict, loaded);
+        let decided = self
+            .acting
+            .audited(&loaded.settings, &command, about, make, |decided| {
+                json!({
+                    "source": self.source,
+                    "decided": decided.categories,
+                    "not_held": decided.unknown,
+                    "version": decided.version.as_ref().map(|version| version.number),
+                })
+            })?;
         let answer = match decided.unknown.is_empty() && decided.version.is_some() {
             true => Answer::Yes,
             false => Answer::No,
@@ -169,6 +166,36 @@ impl Decide {
             output::json(out, &value)?;
             return Ok(answer);
         }
+        self.tell(verdict, &decided, out)?;
+        Ok(answer)
+    }
+
+    fn decide(&self, verdict: Verdict, loaded: &Loaded) -> Result<Decision, Failure> {
+        let lists = weir_config::lists::imported(&loaded.settings);
+        let who = self.acting.who();
+        let entries: Vec<&str> = self.entries.iter().map(String::as_str).collect();
+        let filter = Filter {
+            category: self.category.as_deref(),
+            entries: &entries,
+        };
+        let how = match verdict {
+            Verdict::Accept => How::Accept,
+            Verdict::Drop => How::Drop,
+        };
+        let act = self.acting.act(&who, how);
+        let decided = hygiene::decide(&lists, &self.source, verdict, &filter, &act);
+        decided.map_err(|error| match error {
+            DecideError::NoSource(_) => Failure::Arguments(error.to_string()),
+            other => Failure::refused(other),
+        })
+    }
+
+    fn tell(
+        &self,
+        verdict: Verdict,
+        decided: &Decision,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let done = match verdict {
             Verdict::Accept => "Accepted",
             Verdict::Drop => "Dropped",
@@ -185,7 +212,7 @@ impl Decide {
             Some(_) => {}
             None => writeln!(out, "Nothing was decided.")?,
         }
-        Ok(answer)
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use weir_categories::MatchKind;
 use weir_categories::history::{Change, Difference, History as Store, How, Place, Version};
 use weir_config::Loaded;
 
-use super::super::{Answer, Failure, audit, output, when, will_be_noticed};
+use super::super::{Answer, Failure, output, when, will_be_noticed};
 use super::acting::{Acting, moment, told};
 use super::place;
 use crate::versions;
@@ -28,9 +28,11 @@ pub(crate) struct History {
 pub(crate) struct Diff {
     /// The list's name.
     source: String,
-    /// Version to begin with.
+    /// Version to begin with, as `weir lists history` numbers them.
+    #[arg(value_name = "FROM")]
     a: u64,
     /// Version to end with; the last one without it.
+    #[arg(value_name = "TO")]
     b: Option<u64>,
     /// Counts only.
     #[arg(long)]
@@ -67,7 +69,12 @@ impl History {
                 output::json(out, &as_json(version))?;
             }
         } else if found.versions.is_empty() {
-            writeln!(out, "No version of any such list is known yet.")?;
+            let all = history.versions(None).map_err(Failure::refused)?.versions;
+            let known = all.iter().map(|version| &*version.source);
+            let name = self.source.as_deref().unwrap_or_default();
+            let guess = weir_config::did_you_mean(name, known);
+            let end = if guess.is_empty() { "." } else { &guess };
+            writeln!(out, "No version of any such list is known yet{end}")?;
         } else {
             let zone = when::zone(&loaded.policy)?;
             let rows = found.versions.iter().rev().map(|version| {
@@ -192,17 +199,27 @@ fn last(history: &Store, source: &str) -> Result<Version, weir_categories::histo
 
 impl Rollback {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        self.acting.warn();
-        let (source, number, reason) = (&self.source, self.version, &self.acting.reason);
-        let about = json!({ "source": source, "version": number, "reason": reason });
-        audit::note(&loaded.settings.state, "lists rollback", about)?;
-        let history = versions::history(&loaded.settings);
-        let place: Place = place(&loaded.settings, &self.source)?;
-        let who = self.acting.who();
-        let act = self.acting.act(&who, How::Rollback);
-        let made = history
-            .rollback(&place, self.version, &act)
-            .map_err(Failure::refused)?;
+        let about = json!({ "source": self.source, "version": self.version });
+        let make = || {
+            let history = versions::history(&loaded.settings);
+            let place: Place = place(&loaded.settings, &self.source)?;
+            let who = self.acting.who();
+            let act = self.acting.act(&who, How::Rollback);
+            let made = history.rollback(&place, self.version, &act);
+            made.map_err(Failure::refused)
+        };
+        let made =
+            self.acting
+                .audited(&loaded.settings, "lists rollback", about, make, |made| {
+                    let change = made.change();
+                    json!({
+                        "source": self.source,
+                        "back_to": self.version,
+                        "added": change.added,
+                        "removed": change.removed,
+                        "version": made.number,
+                    })
+                })?;
         if self.json {
             output::json(out, &as_json(&made))?;
             return Ok(Answer::Yes);
@@ -218,6 +235,7 @@ impl Rollback {
             output::count(change.removed),
             told(&made, &zone),
         )?;
+        super::tell_missing(&super::missing(loaded)?, out)?;
         will_be_noticed(out)?;
         Ok(Answer::Yes)
     }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use weir_categories::formats::{Format, Tally};
-use weir_categories::history::{History, How, Keep, Place};
+use weir_categories::history::{History, How, Keep, Place, Version};
 use weir_categories::hygiene::Rules;
-use weir_categories::import::{self, CategoryMap, ForgetError, ImportReport, Options};
+use weir_categories::import::{self, CategoryMap, ImportReport, Options};
 use weir_config::Loaded;
 
 use super::super::progress::Bar;
-use super::super::{Answer, Failure, audit, output, will_be_noticed};
+use super::super::{Answer, Failure, output, will_be_noticed};
 use super::acting::Acting;
 use super::held::{review_json, tell_review};
 use crate::versions;
@@ -75,7 +75,45 @@ impl Import {
             "category": self.category,
             "format": self.format.map(Format::as_str),
         });
-        audit::note(&loaded.settings.state, "lists import", about)?;
+        let make = || self.made(loaded, &map);
+        let made = self
+            .acting
+            .audited(&loaded.settings, "lists import", about, make, |made| {
+                let (report, version) = made;
+                let categories = report.categories.values();
+                json!({
+                    "name": self.name,
+                    "entries": categories.map(import::Imported::entries).sum::<u64>(),
+                    "categories": report.categories.len(),
+                    "held": report.review.held(),
+                    "version": version.as_ref().map(|version| version.number),
+                })
+            })?;
+        let report = made.0;
+        let unruled = unruled(&report, loaded);
+        let missing = super::missing(loaded)?;
+        if self.json {
+            let mut told = as_json(&report);
+            told["categories_without_a_rule"] = json!(unruled);
+            told["categories_without_a_list"] = json!(missing);
+            output::json(out, &told)?;
+        } else {
+            tell(&report, &unruled, out)?;
+            super::tell_missing(&missing, out)?;
+            let given = self.category.as_deref();
+            if let Some(slip) = given.and_then(|category| super::unruled(loaded, category)) {
+                eprintln!("weir: {slip}");
+            }
+            will_be_noticed(out)?;
+        }
+        Ok(Answer::Yes)
+    }
+
+    fn made(
+        &self,
+        loaded: &Loaded,
+        map: &CategoryMap,
+    ) -> Result<(ImportReport, Option<Version>), Failure> {
         let lists = weir_config::lists::imported(&loaded.settings);
         let rules = self.rules(loaded)?;
         let history = versions::history(&loaded.settings);
@@ -97,22 +135,14 @@ impl Import {
             ..Options::default()
         };
         let mut show = |progress| bar.show(progress);
-        let report = import::run_with(&options, &self.path, &self.name, &lists, &map, &mut show);
+        let report = import::run_with(&options, &self.path, &self.name, &lists, map, &mut show);
         drop(bar);
         let report = report.map_err(|error| {
             let path = self.path.display();
             Failure::Refused(format!("{path}: {error}; the lists in force stay in force"))
         })?;
-        self.record(&history, &place)?;
-        let unruled = unruled(&report, loaded);
-        if self.json {
-            let mut told = as_json(&report);
-            told["categories_without_a_rule"] = json!(unruled);
-            output::json(out, &told)?;
-        } else {
-            tell(&report, &unruled, out)?;
-        }
-        Ok(Answer::Yes)
+        let version = self.record(&history, &place)?;
+        Ok((report, version))
     }
 
     /// What holds entries back: the school's own lists, the sites it relies on, and bounds.
@@ -129,47 +159,19 @@ impl Import {
         Ok(rules)
     }
 
-    fn record(&self, history: &History, place: &Place) -> Result<(), Failure> {
+    fn record(&self, history: &History, place: &Place) -> Result<Option<Version>, Failure> {
         let who = self.acting.who();
         let act = self.acting.act(&who, How::Import);
         let recorded = history.turn().and_then(|turn| {
-            turn.record(place, &act)?;
-            turn.prune(&Keep::default(), act.when)
+            let version = turn.record(place, &act)?;
+            turn.prune(&Keep::default(), act.when)?;
+            Ok(version)
         });
-        recorded.map(|_| ()).map_err(|error| {
+        recorded.map_err(|error| {
             Failure::Refused(format!(
                 "the lists are in force, but have no version: {error}"
             ))
         })
-    }
-}
-
-/// Arguments of `weir lists forget`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Forget {
-    /// What the list was called at its import.
-    name: String,
-    /// Why; kept in the audit file beside who and when.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-impl Forget {
-    pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        let about = json!({ "name": self.name, "reason": self.reason });
-        audit::note(&loaded.settings.state, "lists forget", about)?;
-        let lists = weir_config::lists::imported(&loaded.settings);
-        import::forget(&lists, &self.name).map_err(|error| match error {
-            ForgetError::Name(_) => Failure::Arguments(error.to_string()),
-            error => Failure::refused(error),
-        })?;
-        writeln!(
-            out,
-            "{} is removed. `weir check` says whether the policy still names a category of it.",
-            self.name
-        )?;
-        will_be_noticed(out)?;
-        Ok(Answer::Yes)
     }
 }
 
@@ -273,8 +275,7 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
             output::counted(more, "more line", "more lines")
         )?;
     }
-    tell_review(&report.source, &report.review, out)?;
-    Ok(will_be_noticed(out)?)
+    tell_review(&report.source, &report.review, out)
 }
 
 /// What became of the lines, as a sum.

@@ -38,30 +38,41 @@ pub(crate) struct Search {
 
 impl Show {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
+        let all = sources(&loaded.settings)?;
         let mut known = false;
-        for source in sources(&loaded.settings)? {
-            let listed = match edit::show(&source, &self.category) {
-                Ok(listed) => listed,
-                Err(EditError::Unknown { .. }) => continue,
-                Err(error) => return Err(Failure::refused(error)),
-            };
-            known = true;
-            for listed in &listed {
+        for source in &all {
+            known |= edit::show(source, &self.category, |listed| {
                 if self.json {
-                    output::json(out, &entry_json(listed))?;
+                    output::json(out, &entry_json(listed))
                 } else {
-                    writeln!(out, "{}", output::safe(&listed.entry))?;
+                    let kind = match listed.kind {
+                        MatchKind::Exception => "except ",
+                        _ => "",
+                    };
+                    writeln!(out, "{kind}{}", output::safe(&listed.entry))
                 }
-            }
+                .map_err(Failure::Output)
+            })?;
         }
         if known {
             return Ok(Answer::Yes);
         }
+        let mut categories = Vec::new();
+        for source in &all {
+            categories.extend(source.categories().map_err(Failure::refused)?);
+        }
+        let guess = weir_config::did_you_mean(&self.category, categories.iter().map(|c| &**c));
         let told = format!(
-            "no list has a category {:?}; `weir lists stats` shows all",
-            self.category
+            "no list has a category {:?}{guess}; `weir lists stats` shows all",
+            output::safe(&self.category)
         );
         Err(Failure::Refused(told))
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Failure {
+        Failure::refused(error)
     }
 }
 

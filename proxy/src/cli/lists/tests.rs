@@ -95,7 +95,7 @@ fn an_import_is_taken_in_searched_and_told_from_what_people_edit() {
         "{text}"
     );
     let text = said(|out| lists(&["show", "gambling"]).run(&loaded, out));
-    assert_eq!(text, "bet.example\ncasino.example\ncasino.example\n");
+    assert_eq!(text, "bet.example\nexcept casino.example\ncasino.example\n");
     let json = said(|out| lists(&["stats", "--json"]).run(&loaded, out));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["categories"]["gambling"]["theirs"]["names"], 1);
@@ -208,6 +208,7 @@ fn without_a_directory_of_lists_entries_go_beside_the_imports() {
     loaded.settings.lists = weir_config::Lists {
         directories: Vec::new(),
         embedded: true,
+        require_reason: false,
         sources: Vec::new(),
     };
     let add = ["add", "gambling", "new-bet.example", "--reason", "x"];
@@ -326,4 +327,45 @@ fn statistics_of_one_source_tell_its_files_and_reasons() {
     assert_eq!(json["hosts"]["files"][0]["tally"]["skipped"]["rewrite"], 1);
     let refused = lists(&["stats", "none"]).run(&loaded, &mut Vec::new());
     assert!(matches!(refused, Err(Failure::Refused(_))));
+}
+
+/// A pipe to somebody who has had enough after some lines.
+struct Head(usize);
+
+impl Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.0.checked_sub(1) {
+            Some(left) => self.0 = left,
+            None => return Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_category_is_printed_as_it_is_read_and_no_further_than_somebody_reads() {
+    let (directory, loaded) = loaded();
+    let file = directory.path().join("lists/gambling/domains");
+    // What cannot be read stands after what is wanted: it is never met.
+    let text: String = (0..5000).map(|at| format!("n{at}.example\n")).collect();
+    fs::write(&file, text).unwrap();
+    fs::create_dir(file.with_file_name("urls")).unwrap();
+    let show = || lists(&["show", "gambling"]);
+    assert!(matches!(
+        show().run(&loaded, &mut Head(usize::MAX)),
+        Err(Failure::Refused(_))
+    ));
+    fs::remove_dir(file.with_file_name("urls")).unwrap();
+    fs::write(file.with_file_name("urls"), b"\xff\xfea\0").unwrap();
+    let ended = show().run(&loaded, &mut Head(20));
+    assert!(
+        matches!(&ended, Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe),
+        "{ended:?}"
+    );
+    let whole = show().run(&loaded, &mut Head(usize::MAX));
+    assert!(matches!(whole, Err(Failure::Refused(_))), "UTF-16 is told");
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, LocalOptions};
-use weir_config::{ListSource, Loaded};
+use weir_config::{ListSource, Loaded, Settings};
 
 use super::super::progress::Bar;
 use super::super::{Answer, Failure, audit, output, will_be_noticed};
@@ -40,7 +40,35 @@ impl Update {
         let settings = &loaded.settings;
         let names: Vec<&str> = chosen.iter().map(|source| &*source.name).collect();
         let about = json!({ "names": names, "force": self.force });
-        audit::note(&settings.state, "lists update", about)?;
+        let state = &settings.state;
+        let make = || self.look(&chosen, settings, out);
+        let came = audit::around(state, "lists update", about, make, |came| {
+            let all = came
+                .iter()
+                .map(|(source, _, outcome)| as_json(source, outcome));
+            json!({ "lists": all.collect::<Vec<_>>() })
+        })?;
+        if self.json {
+            let all = came
+                .iter()
+                .map(|(source, _, outcome)| as_json(source, outcome));
+            output::json(out, &Value::Array(all.collect()))?;
+        } else if came
+            .iter()
+            .any(|(_, _, outcome)| matches!(outcome, Outcome::Updated { .. }))
+        {
+            will_be_noticed(out)?;
+        }
+        Ok(answer(&came))
+    }
+
+    /// Looks for a newer version of each source, one after the other.
+    fn look<'a>(
+        &self,
+        chosen: &[&'a ListSource],
+        settings: &Settings,
+        out: &mut dyn Write,
+    ) -> Result<Vec<Came<'a>>, Failure> {
         let trusted = &settings.origin.trusted_roots;
         let tls = tls::client_config(trusted).map_err(Failure::Configuration)?;
         let egress = snapshot::egress(settings);
@@ -57,7 +85,7 @@ impl Update {
             settings,
         };
         let mut came = Vec::new();
-        for source in chosen {
+        for &source in chosen {
             let _turn = turn(&lists)?;
             let look = Look {
                 source,
@@ -76,18 +104,7 @@ impl Update {
             }
             came.push((source, state, outcome));
         }
-        if self.json {
-            let all = came
-                .iter()
-                .map(|(source, _, outcome)| as_json(source, outcome));
-            output::json(out, &Value::Array(all.collect()))?;
-        } else if came
-            .iter()
-            .any(|(_, _, outcome)| matches!(outcome, Outcome::Updated { .. }))
-        {
-            will_be_noticed(out)?;
-        }
-        Ok(answer(&came))
+        Ok(came)
     }
 
     /// The sources that are meant, in the order of the configuration.
@@ -133,7 +150,10 @@ fn turn(lists: &Path) -> Result<Turn, Failure> {
     }
 }
 
-fn answer(came: &[(&ListSource, State, Outcome)]) -> Answer {
+/// What a look for a source came to.
+type Came<'a> = (&'a ListSource, State, Outcome);
+
+fn answer(came: &[Came<'_>]) -> Answer {
     let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_));
     if came.iter().any(|(_, _, outcome)| failed(outcome)) {
         Answer::No
