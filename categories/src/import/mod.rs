@@ -20,6 +20,7 @@ mod meter;
 mod place;
 mod stage;
 mod tree;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -34,6 +35,8 @@ pub use self::forget::{ForgetError, forget};
 pub use self::map::{CategoryMap, MapError};
 use self::meter::Meter;
 use self::stage::Stage;
+pub use self::trial::Beside;
+use crate::build::BuildError;
 use crate::category::{CATEGORIES_MAX, NameError, check_name};
 use crate::entry::MatchKind;
 use crate::formats::{Detected, ENOUGH, Format, Unknown, detect};
@@ -52,6 +55,8 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes after decompression.
     pub bytes: u64,
+    /// Lines of all lists together: each costs memory beside its bytes, however short it is.
+    pub lines: u64,
     /// Fewest entries of the result: fewer refuse it.
     pub least: u64,
 }
@@ -61,7 +66,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             entries: 100_000,
-            bytes: 2 << 30,
+            bytes: 1 << 30,
+            lines: 30_000_000,
             least: 0,
         }
     }
@@ -81,6 +87,8 @@ pub struct Options {
     pub may_shrink: bool,
     /// Only what these do not doubt goes live.
     pub rules: Option<Rules>,
+    /// Only what makes an index with these goes live.
+    pub beside: Option<Beside>,
 }
 
 /// Why nothing was imported. The lists in force stay in force.
@@ -113,6 +121,9 @@ pub enum ImportError {
     /// More bytes than [`Limits`] allow.
     #[error("more bytes than an import may have")]
     TooManyBytes,
+    /// More lines than [`Limits`] allow.
+    #[error("more lines than an import may have")]
+    TooManyLines,
     /// More categories than an index can have beside the two built-in ones: no index could be made any more.
     #[error("{0} categories; {max} are the most", max = CATEGORIES_MAX - 2)]
     TooManyCategories(usize),
@@ -137,6 +148,9 @@ pub enum ImportError {
         /// What there must be.
         least: u64,
     },
+    /// All lists together would be too much.
+    #[error("with it {0}")]
+    Unusable(BuildError),
     /// No list with a usable entry.
     #[error("no entry in any <category>/{{domains,urls,expressions}}")]
     Empty,
@@ -290,7 +304,7 @@ pub fn run_with(
         check_name(category).map_err(ImportError::Category)?;
     }
     let _lock = Lock::take(lists)?;
-    let mut stage = Stage::new(lists, name)?;
+    let mut stage = Stage::new(lists, name, options.limits.lines)?;
     let (format, detected) =
         read(path, options, &mut stage, progress).map_err(archive::tell_bombs)?;
     stage.resolve_links();
@@ -323,6 +337,10 @@ pub fn run_with(
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);
     let review = stage.review(options.rules.as_ref())?;
+    if let Some(beside) = &options.beside {
+        let tried = trial::compile(beside, (lists, name), stage.candidate(), progress);
+        tried.map_err(ImportError::Unusable)?;
+    }
     Ok(ImportReport {
         source: name.to_owned(),
         directory: lists.join(name),

@@ -467,6 +467,7 @@ fn progress_counts_up_to_its_total_in_each_phase() {
 }
 
 mod foreign;
+mod hostile;
 #[test]
 fn a_result_with_fewer_entries_than_asked_for_leaves_the_old_lists_in_force() {
     let place = Place::new();
