@@ -44,6 +44,7 @@ use crate::hygiene::{Review, ReviewError, Rules};
 use crate::lock::{Lock, LockError};
 use crate::manifest::{Manifest, ManifestError, Origin};
 use crate::report::{Faults, Progress};
+pub use crate::swap::recover_all;
 
 /// So many entries may go at once from any import, however small.
 const MAY_GO: u64 = 20;
