@@ -38,7 +38,8 @@ pub(crate) fn recover(target: &Path) -> io::Result<()> {
     remove_if_there(&old)
 }
 
-/// [`recover`] for every source of `lists`, when nobody is changing them. For a start: a source that is aside is not in force.
+/// Brings back every source of `lists` that a crash left aside, when nobody is changing them. For a start: such a source is not in
+/// force.
 ///
 /// # Errors
 /// What the system says.

@@ -39,7 +39,7 @@ impl Told<'_> {
     /// A line has been read.
     ///
     /// # Errors
-    /// [`LinesError::TooMany`] when it is one too many.
+    /// When it is one too many.
     pub(crate) fn tick(&mut self) -> Result<(), LinesError> {
         (self.tick)();
         self.most = self.most.checked_sub(1).ok_or(LinesError::TooMany)?;

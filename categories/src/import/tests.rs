@@ -10,6 +10,7 @@ use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
 use super::*;
+use crate::lock::LockError;
 use crate::{Index, Phase, Source, build};
 
 enum Member<'a> {
