@@ -9,6 +9,7 @@
 //! character classes (`[[:<:]]`), a bare `[` and the set operators `&&`, `--`, `~~` inside brackets, back-references. A
 //! backslash inside brackets escapes, as most list authors believe, where POSIX takes it literally.
 
+pub(crate) mod cost;
 mod prefilter;
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
@@ -198,6 +199,14 @@ pub(crate) fn subject(address: &Address<'_>) -> Subject {
 /// # Errors
 /// [`ExpressionError`] says why not.
 pub(crate) fn check(text: &str) -> Result<(), ExpressionError> {
+    compiled(text).map(|_| ())
+}
+
+/// An expression that [`check`] passes, by itself.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn compiled(text: &str) -> Result<Regex, ExpressionError> {
     if text.len() > EXPRESSION_MAX {
         return Err(ExpressionError::TooLong);
     }
@@ -216,7 +225,7 @@ pub(crate) fn check(text: &str) -> Result<(), ExpressionError> {
     if matches_everything(&regex) {
         return Err(ExpressionError::Everything);
     }
-    Ok(())
+    Ok(regex)
 }
 
 /// An unanchored expression that matches the empty text matches everywhere; `^$` matches the empty text alone.

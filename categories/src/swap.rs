@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::lock::sync_directory;
+use crate::lock::{Lock, sync_directory};
+
+/// Before the name of a source that was put aside.
+const OLD: &str = ".old-";
 
 /// Puts the directory `ready` in the place of `target`, which need not exist. Afterwards `ready` holds what was there, or is
 /// gone; the caller removes it. True when there was something.
@@ -35,6 +38,27 @@ pub(crate) fn recover(target: &Path) -> io::Result<()> {
     remove_if_there(&old)
 }
 
+/// Brings back every source of `lists` that a crash left aside, when nobody is changing them. For a start: such a source is not in
+/// force.
+///
+/// # Errors
+/// What the system says.
+pub fn recover_all(lists: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(lists) else {
+        return Ok(());
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_prefix(OLD).map(str::to_owned));
+    }
+    // Whoever has the lock is between two renames, or swept up before.
+    let (false, Ok(_lock)) = (names.is_empty(), Lock::take(lists)) else {
+        return Ok(());
+    };
+    names.iter().try_for_each(|name| recover(&lists.join(name)))
+}
+
 /// For file systems that cannot exchange two directories at once.
 fn in_two_steps(ready: &Path, target: &Path) -> io::Result<()> {
     let old = aside(target);
@@ -50,12 +74,36 @@ fn in_two_steps(ready: &Path, target: &Path) -> io::Result<()> {
 
 fn aside(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".old-{name}"))
+    target.with_file_name(format!("{OLD}{name}"))
 }
 
 pub(crate) fn remove_if_there(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_source_that_a_crash_left_aside_is_in_force_again_at_the_next_start() {
+        let lists = tempfile::tempdir().unwrap();
+        let at = |name: &str| lists.path().join(name);
+        fs::create_dir_all(at(".old-ut1/adult")).unwrap();
+        fs::create_dir_all(at(".old-ads/ads")).unwrap();
+        fs::create_dir_all(at("ads/new")).unwrap();
+        let lock = Lock::take(lists.path()).unwrap();
+        recover_all(lists.path()).unwrap();
+        assert!(!at("ut1").exists(), "somebody was changing it");
+        drop(lock);
+        recover_all(lists.path()).unwrap();
+        assert!(at("ut1/adult").is_dir());
+        assert!(at("ads/new").is_dir() && !at(".old-ads").exists());
+        recover_all(&at("none")).unwrap();
     }
 }

@@ -118,7 +118,11 @@ fn the_dirt_of_ut1_is_held_back_and_the_history_tells_what_changed() {
     );
     assert_eq!(
         in_category(&review, "liste_bu"),
-        [("public-suffix", 18), ("shared-hosting", 4)]
+        [
+            ("contradiction", 3),
+            ("public-suffix", 18),
+            ("shared-hosting", 4)
+        ]
     );
     assert_eq!(
         in_category(&review, "adult"),
@@ -129,6 +133,7 @@ fn the_dirt_of_ut1_is_held_back_and_the_history_tells_what_changed() {
         by_reason(&review),
         [
             ("allow-set", 56),
+            ("contradiction", 6),
             ("public-suffix", 28),
             ("shared-hosting", 432),
             ("top-site", 38)

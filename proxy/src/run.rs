@@ -84,6 +84,10 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     let origin = Origin::of(&loaded);
     crate::users::file::make_private(&loaded.settings.state)
         .with_context(|| format!("state directory {}", loaded.settings.state.display()))?;
+    let imported = weir_config::lists::imported(&loaded.settings);
+    if let Err(error) = weir_categories::import::recover_all(&imported) {
+        tracing::warn!(%error, "imported lists that a crash left aside stay there");
+    }
     let (index, report) = snapshot::build_index(&loaded.settings, None)?;
     let users = Arc::new(Users::load(&loaded.settings.users_file())?);
     for warning in &loaded.warnings {

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use weir_categories::history::{Act, History, HistoryError, How, Keep, Place, Turn, Version};
 use weir_categories::hygiene::Rules;
+use weir_categories::import::Beside;
 use weir_categories::{MatchKind, Root, Source, manifest};
 use weir_config::Settings;
 
@@ -45,6 +46,17 @@ pub(crate) fn last_with(settings: &Settings, category: &str) -> Option<Version> 
     };
     let lost = known.into_iter().filter(has_lost);
     lost.max_by_key(|version| version.when)
+}
+
+/// What a Weir of these settings answers from, for an import to be tried with.
+///
+/// # Errors
+/// For people: a directory of lists that cannot be read.
+pub(crate) fn beside(settings: &Settings) -> Result<Beside, String> {
+    Ok(Beside {
+        place: weir_config::lists::compiled(settings),
+        sources: crate::snapshot::sources(settings).map_err(|faults| faults.to_string())?,
+    })
 }
 
 /// True for a source whose entries people edit: neither imported nor inside the program.

@@ -7,9 +7,10 @@ use crate::reload::{self, Changed};
 use crate::shared::Shared;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use weir_config::Settings;
 
 /// How often files are looked at: an edit is live within a second.
@@ -19,8 +20,27 @@ const SAVE_EVERY: u32 = 4;
 /// Directories below a list directory that are looked into.
 const DEPTH: usize = 4;
 
-/// What a file looked like.
-type Seen = BTreeMap<PathBuf, (SystemTime, u64)>;
+/// What files looked like: the change time as well, since copies often keep the time of what they replace.
+type Seen = BTreeMap<PathBuf, Look>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    modified: (i64, i64),
+    changed: (i64, i64),
+    number: u64,
+    bytes: u64,
+}
+
+impl Look {
+    fn of(about: &std::fs::Metadata) -> Look {
+        Look {
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+            number: about.ino(),
+            bytes: about.len(),
+        }
+    }
+}
 
 /// Watches until the process ends.
 pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
@@ -97,8 +117,7 @@ fn add(path: &Path, depth: usize, seen: &mut Seen) {
         return;
     };
     if !about.is_dir() {
-        let modified = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        seen.insert(path.to_owned(), (modified, about.len()));
+        seen.insert(path.to_owned(), Look::of(&about));
         return;
     }
     let Ok(entries) = std::fs::read_dir(path) else {
@@ -110,5 +129,41 @@ fn add(path: &Path, depth: usize, seen: &mut Seen) {
         if depth > 0 && !hidden {
             add(&entry.path(), depth - 1, seen);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::fs::{self, File};
+
+    fn seen(path: &Path) -> Seen {
+        let mut seen = Seen::new();
+        add(path, DEPTH, &mut seen);
+        seen
+    }
+
+    #[test]
+    fn a_list_of_the_same_length_and_time_is_noticed_when_it_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("games/domains");
+        fs::create_dir(directory.path().join("games")).unwrap();
+        fs::write(&file, "a.example\n").unwrap();
+        let before = seen(directory.path());
+        assert_eq!(before, seen(directory.path()));
+        // As `cp -p`, rsync and archives leave it.
+        let time = fs::metadata(&file).unwrap().modified().unwrap();
+        let copy = directory.path().join(".copy");
+        fs::write(&copy, "b.example\n").unwrap();
+        File::options()
+            .write(true)
+            .open(&copy)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        fs::rename(&copy, &file).unwrap();
+        assert_ne!(before, seen(directory.path()));
     }
 }

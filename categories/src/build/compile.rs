@@ -12,9 +12,9 @@ use super::{BuildError, Plan, Told};
 use crate::addresses::Addresses;
 use crate::bytes::Bytes;
 use crate::entry::MatchKind;
-use crate::expressions::Expressions;
+use crate::expressions::{Expressions, cost};
 use crate::hash;
-use crate::report::{FileReport, Phase, Progress};
+use crate::report::{Fault, Faults, FileReport, Phase, Progress, shown};
 use crate::store::{Flat, Store};
 use crate::table::{self, Builder, WriteError};
 use crate::urls::{self, Row, Urls};
@@ -71,7 +71,7 @@ pub(super) fn compile(
     let names = parts.names(text, progress)?;
     let entries = parts.rest(names)?;
     let (exceptions, exceptions_text) = parts.exceptions()?;
-    let expressions = parts.expressions();
+    let expressions = parts.expressions(plan, &mut report.faults);
     report.files = parts.finished_reports();
     Ok(Compiled {
         entries,
@@ -90,6 +90,9 @@ pub(super) fn compile(
     })
 }
 
+/// Why an expression is left out whose source has too many.
+const DEAR: &str = "with the other expressions of its list it would slow every request down";
+
 struct Parts<'a> {
     chunks: &'a [Chunk<'a>],
     parsed: Vec<Parsed>,
@@ -101,7 +104,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     /// Adds up the chunks of each file and turns line numbers of chunks into those of files.
-    fn count_lines(&mut self, faults: &mut crate::report::Faults) {
+    fn count_lines(&mut self, faults: &mut Faults) {
         for (chunk, parsed) in self.chunks.iter().zip(&mut self.parsed) {
             let Some(file) = self.files.get_mut(chunk.file) else {
                 continue;
@@ -258,16 +261,38 @@ impl Parts<'_> {
         (Urls::new(&rows), rows.iter().any(Row::is_top_level))
     }
 
-    /// The expressions of each list without repetition.
-    fn expressions(&mut self) -> Vec<(u16, Vec<String>)> {
+    /// The expressions of each list without repetition, as far as those of its source may cost.
+    fn expressions(&mut self, plan: &Plan, faults: &mut Faults) -> Vec<(u16, Vec<String>)> {
         let mut lists: Vec<(u16, Vec<String>)> = Vec::new();
+        let mut spent: HashMap<u16, u64> = HashMap::new();
         for (chunk, parsed) in self.chunks.iter().zip(&mut self.parsed) {
             if parsed.expressions.is_empty() {
                 continue;
             }
+            let source = plan.tags.get(usize::from(chunk.tag)).map(|tag| tag.source);
+            let spent = spent.entry(source.unwrap_or_default()).or_default();
+            let mut affordable = Vec::with_capacity(parsed.expressions.len());
+            for text in std::mem::take(&mut parsed.expressions) {
+                let cost = spent.saturating_add(cost::cost(&text));
+                if cost <= cost::SOURCE_MAX {
+                    *spent = cost;
+                    affordable.push(text);
+                    continue;
+                }
+                faults.push_with(|| Fault {
+                    list: chunk.list.to_owned(),
+                    file: chunk.path.to_owned(),
+                    line: None,
+                    entry: shown(&text),
+                    reason: DEAR.to_owned(),
+                });
+                if let Some(file) = self.files.get_mut(chunk.file) {
+                    file.faulty += 1;
+                }
+            }
             match lists.last_mut() {
-                Some((tag, list)) if *tag == chunk.tag => list.append(&mut parsed.expressions),
-                _ => lists.push((chunk.tag, std::mem::take(&mut parsed.expressions))),
+                Some((tag, list)) if *tag == chunk.tag => list.append(&mut affordable),
+                _ => lists.push((chunk.tag, affordable)),
             }
         }
         for (tag, list) in &mut lists {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod dear;
 mod properties;
 
 use std::collections::BTreeSet;

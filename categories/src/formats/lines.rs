@@ -20,6 +20,9 @@ pub(crate) enum LinesError {
     /// A NUL byte: the hole that a crash leaves.
     #[error("it has a NUL byte")]
     Nul,
+    /// More lines than there may be.
+    #[error("it has more lines than a list may have")]
+    TooMany,
 }
 
 /// Where the faults of one file go, and who is told that reading goes on.
@@ -27,13 +30,20 @@ pub(crate) struct Told<'a> {
     pub(crate) list: &'a str,
     pub(crate) file: &'a Path,
     pub(crate) faults: &'a mut Faults,
+    /// How many lines there may be.
+    pub(crate) most: u64,
     pub(crate) tick: &'a mut dyn FnMut(),
 }
 
 impl Told<'_> {
     /// A line has been read.
-    pub(crate) fn tick(&mut self) {
+    ///
+    /// # Errors
+    /// When it is one too many.
+    pub(crate) fn tick(&mut self) -> Result<(), LinesError> {
         (self.tick)();
+        self.most = self.most.checked_sub(1).ok_or(LinesError::TooMany)?;
+        Ok(())
     }
 
     /// Notes a fault of a line, counted from 1.
@@ -139,7 +149,7 @@ pub(crate) fn read(
     let mut tally = Tally::default();
     let mut lines = LineReader::new(content);
     while let Some(line) = lines.next()? {
-        told.tick();
+        told.tick()?;
         tally.lines += 1;
         sink.begin();
         let read = line.text().and_then(|text| reader.line(text, sink));

@@ -41,6 +41,7 @@ pub use self::detect::{Detected, ENOUGH, Unknown, detect};
 pub(crate) use self::sink::Sink;
 pub use self::tally::{Skip, Tally};
 use crate::entry::{self, Domain, EntryError, MatchKind};
+use crate::history::lines::written;
 use crate::report::Faults;
 
 /// A format of lists.
@@ -221,12 +222,13 @@ pub fn count(format: Format, content: impl BufRead) -> io::Result<(Tally, Faults
         list: "",
         file: Path::new(""),
         faults: &mut faults,
+        most: u64::MAX,
         tick: &mut || {},
     };
     let read = lines::read(content, &mut format.reader(), &mut sink, &mut told);
     let mut tally = read.map_err(|error| match error {
         lines::LinesError::Io(error) => error,
-        nul @ lines::LinesError::Nul => io::Error::new(io::ErrorKind::InvalidData, nul),
+        other => io::Error::new(io::ErrorKind::InvalidData, other),
     })?;
     sink.finish(&mut tally, &mut |_, _, _| Ok(()))?;
     Ok((tally, faults))
@@ -241,7 +243,7 @@ fn own(kind: MatchKind, line: &str, sink: &mut Sink) -> Result<Line, LineFault> 
         sink.domain(kind, &entry::domain(text)?);
     } else {
         let normal = entry::normal(kind, text)?;
-        sink.normal(kind, &normal);
+        sink.normal(kind, &written(&normal, kind));
     }
     Ok(Line::Entries)
 }

@@ -22,6 +22,7 @@ fn read_bytes(format: Format, text: &[u8]) -> Option<Read> {
         list: "test",
         file: Path::new("list"),
         faults: &mut faults,
+        most: u64::MAX,
         tick: &mut || {},
     };
     let mut tally = lines::read(text, &mut format.reader(), &mut sink, &mut told).ok()?;

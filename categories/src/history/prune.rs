@@ -41,12 +41,14 @@ impl Turn<'_> {
         let mut needed: BTreeSet<String> = BTreeSet::new();
         for version in kept {
             needed.insert(version.files.clone());
-            let tree = history.tree(version)?;
-            needed.extend(tree.files.into_values().map(|file| file.sha256));
+            // Of a version that is damaged nothing can be told, and nothing brought back.
+            if let Ok(tree) = history.tree(version) {
+                needed.extend(tree.files.into_values().map(|file| file.sha256));
+            }
         }
         let mut waiting: Vec<String> = needed.iter().cloned().collect();
         while let Some(sha256) = waiting.pop() {
-            if let Some(base) = history.store.base(&sha256)?
+            if let Ok(Some(base)) = history.store.base(&sha256)
                 && needed.insert(base.sha256.clone())
             {
                 waiting.push(base.sha256);

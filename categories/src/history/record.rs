@@ -29,15 +29,19 @@ impl Turn<'_> {
         let last = history.versions(Some(&place.name))?.versions.pop();
         let decided = matches!(act.how, How::Rollback | How::Accept | How::Drop);
         let made = || -> io::Result<Option<Version>> {
-            let before = match &last {
-                Some(version) => history.tree(version)?,
-                None => Tree::default(),
-            };
+            // Of a version that is damaged nothing can be told; what is there now must be kept all the same.
+            let before = last.as_ref().and_then(|version| history.tree(version).ok());
+            let is_known = before.is_some();
+            let before = before.unwrap_or_default();
             let now = Tree::now(&history.lists, place)?;
-            if (last.is_some() || now.files.is_empty()) && before.is_same(&now) && !decided {
+            let is_old = last.is_some() && is_known || now.files.is_empty();
+            if is_old && before.is_same(&now) && !decided {
                 return Ok(None);
             }
-            let changes = self.keep(place, &before, &now)?;
+            let changes = match self.keep(place, &before, &now) {
+                Ok(changes) => changes,
+                Err(_) => self.keep(place, &Tree::default(), &now)?,
+            };
             let text = serde_json::to_vec(&now).map_err(io::Error::other)?;
             let version = Version {
                 source: place.name.clone(),

@@ -354,6 +354,83 @@ fn a_damaged_content_is_refused_and_what_is_in_force_stays() {
     );
 }
 
+/// Removes a content of the history, as a failing disk or half a restore does.
+fn lose(bench: &Bench, sha256: &str) {
+    let shelf = bench.history.root.join(CONTENTS).join(&sha256[..2]);
+    for file in fs::read_dir(shelf).unwrap() {
+        let path = file.unwrap().path();
+        if path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with(sha256)
+        {
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_damaged_version_keeps_nobody_from_changing_lists_and_is_followed_by_a_whole_one() {
+    for is_import in [true, false] {
+        for what in ["the version's files", "a list"] {
+            let mut bench = Bench::new();
+            let place = bench.place("x");
+            let list = |names: &[&str]| files(&[("games/domains", names)]);
+            let states = [
+                list(&["a.example"]),
+                list(&["a.example", "b.example"]),
+                list(&["c.example"]),
+            ];
+            let make = |bench: &Bench, state: &Files| {
+                if is_import {
+                    return bench.import("x", state);
+                }
+                let text = state["games/domains"]
+                    .iter()
+                    .fold(String::new(), |text, name| text + name + "\n");
+                write(&place.directory.join("games/domains"), &text);
+            };
+            make(&bench, &states[0]);
+            bench.record("x", How::Command).unwrap();
+            make(&bench, &states[1]);
+            let damaged = bench.record("x", How::Command).unwrap();
+            let tree = bench.history.tree(&damaged).unwrap();
+            lose(
+                &bench,
+                match what {
+                    "a list" => tree.sha256("games/domains").unwrap(),
+                    _ => &damaged.files,
+                },
+            );
+            make(&bench, &states[2]);
+            let after = bench.record("x", How::Command).unwrap();
+            assert_eq!(after.number, 3, "{what}");
+            // What came is told as far as it can be; what is there is kept whole and comes back.
+            assert_eq!(after.change().added, 1);
+            assert_eq!(bench.diff("x", 1, 3).len(), 2);
+            let keep = Keep {
+                versions: 1,
+                seconds: 0,
+                at_most: 2,
+            };
+            let refused = bench.history.rollback(&place, 2, &act(6, How::Rollback));
+            assert!(
+                matches!(refused, Err(HistoryError::Io { .. })),
+                "{what}: {refused:?}"
+            );
+            bench.rollback("x", 1);
+            assert_eq!(there(&place.directory), states[0]);
+            bench.rollback("x", 3);
+            assert_eq!(there(&place.directory), states[2]);
+            let pruned = bench.history.turn().unwrap().prune(&keep, bench.clock);
+            assert_eq!(pruned.unwrap(), 4);
+            assert_eq!(bench.record("x", How::Hand), None);
+        }
+    }
+}
+
 #[test]
 fn what_a_killed_rollback_left_is_swept_away_by_the_next() {
     let mut bench = Bench::new();

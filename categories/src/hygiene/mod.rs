@@ -10,7 +10,9 @@
 
 mod decide;
 mod held;
+mod reason;
 mod rules;
+mod wide;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -23,7 +25,8 @@ use thiserror::Error;
 pub use self::decide::{DecideError, Decision, Filter, decide};
 use self::held::{Decided, Writing};
 pub use self::held::{Held, Verdict, each_held, sources_with_held};
-pub use self::rules::{Bounds, RANKED_MAX, Reason, Rules};
+pub use self::reason::Reason;
+pub use self::rules::{Bounds, RANKED_MAX, Rules};
 use crate::entry::MatchKind;
 use crate::history::lines::{Lines, Nothing, Plain, Side, compare};
 use crate::manifest::{self, Manifest, ManifestError, Written, hex};
@@ -218,7 +221,9 @@ impl Reviewer<'_> {
         }
         let bounds = self.rules.bounds.filter(|_| self.current.is_some());
         let before = tally.reviewed.before;
-        let grows = bounds.is_some_and(|bounds| bounds.growth(before, tally.comes));
+        // A publisher who begins to say what is allowed: whatever it is, it would be open.
+        let opens = before == 0 && tally.comes > 0 && self.rules.allow_sets.contains(category);
+        let grows = bounds.is_some_and(|bounds| opens || bounds.growth(before, tally.comes));
         let shrinks = bounds.is_some_and(|bounds| bounds.loss(before, tally.goes));
         if grows {
             tally.reviewed.live -= tally.comes;

@@ -1,14 +1,16 @@
 //! Decides about one entry: whether a list that names it most likely does so by accident.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use foldhash::{HashMap, HashMapExt, HashSet};
+use weir_host::address::Network;
 use weir_host::parents;
 
+use super::reason::Reason;
+use super::wide::{self, Sites};
 use crate::entry::MatchKind;
 use crate::history::lines::{Lines, Sorted};
 use crate::source::{Listing, Source, Unreadable};
@@ -65,85 +67,6 @@ fn beyond(there: u64, change: u64, percent: u64, entries: u64) -> bool {
     change > entries && change.saturating_mul(100) > there.saturating_mul(percent)
 }
 
-/// Why an entry is held back.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// Anyone can register below it: `com`, `co.uk`.
-    PublicSuffix,
-    /// A hosting company lets anyone have a site below it: `blogspot.com`.
-    SharedHosting,
-    /// A site that schools rely on, or a parent of this one.
-    TopSite(String),
-    /// A name in an allow set of the school's, or a parent of this one.
-    AllowSet {
-        /// The category.
-        category: String,
-        /// The name there.
-        name: String,
-    },
-    /// It comes with more than a category may grow at once.
-    Growth,
-    /// It goes with more than a category may lose at once.
-    Loss,
-}
-
-impl Reason {
-    /// The word that counts and files use.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Reason::PublicSuffix => "public-suffix",
-            Reason::SharedHosting => "shared-hosting",
-            Reason::TopSite(_) => "top-site",
-            Reason::AllowSet { .. } => "allow-set",
-            Reason::Growth => "growth",
-            Reason::Loss => "loss",
-        }
-    }
-
-    /// Reads what [`fmt::Display`] writes.
-    pub(super) fn read(text: &str) -> Option<Reason> {
-        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
-        Some(match word {
-            "public-suffix" => Reason::PublicSuffix,
-            "shared-hosting" => Reason::SharedHosting,
-            "top-site" => Reason::TopSite(rest.to_owned()),
-            "allow-set" => {
-                let (category, name) = rest.split_once(' ')?;
-                Reason::AllowSet {
-                    category: category.to_owned(),
-                    name: name.to_owned(),
-                }
-            }
-            "growth" => Reason::Growth,
-            "loss" => Reason::Loss,
-            _ => return None,
-        })
-    }
-
-    /// For people.
-    pub fn words(&self) -> String {
-        match self {
-            Reason::PublicSuffix => "anyone can register names below it".to_owned(),
-            Reason::SharedHosting => "a host of anyone's sites".to_owned(),
-            Reason::TopSite(site) => format!("schools rely on {site}"),
-            Reason::AllowSet { category, name } => format!("{name} is allowed as {category}"),
-            Reason::Growth => "the category would grow too much at once".to_owned(),
-            Reason::Loss => "the category would lose too much at once".to_owned(),
-        }
-    }
-}
-
-/// As the files of what is held back have it: the word, and what it is about.
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::TopSite(site) => write!(f, "{} {site}", self.word()),
-            Reason::AllowSet { category, name } => write!(f, "{} {category} {name}", self.word()),
-            _ => f.write_str(self.word()),
-        }
-    }
-}
-
 /// What a new version is held against.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -153,6 +76,7 @@ pub struct Rules {
     pub allow_sets: BTreeSet<String>,
     top: HashMap<Box<str>, Box<str>>,
     allowed: HashMap<Box<str>, (Box<str>, Box<str>)>,
+    sites: Sites,
     /// What the school's own lists say, by category: a publisher who says the same is no accident.
     own: HashMap<String, HashSet<Box<str>>>,
 }
@@ -166,6 +90,7 @@ impl Rules {
             allow_sets: sets.map(str::to_owned).collect(),
             top: HashMap::new(),
             allowed: HashMap::new(),
+            sites: Sites::default(),
             own: HashMap::new(),
         };
         for name in TOP_SITES.lines().filter(|line| !line.starts_with('#')) {
@@ -208,19 +133,17 @@ impl Rules {
     }
 
     fn add_allowed(&mut self, name: &str, category: &str) {
-        for covering in parents(name) {
+        self.sites.add_allowed(category, name);
+        for covering in covering(name) {
             let protected = || (Box::from(category), Box::from(name));
-            self.allowed
-                .entry(covering.into())
-                .or_insert_with(protected);
+            self.allowed.entry(covering).or_insert_with(protected);
         }
     }
 
     fn add_top_site(&mut self, name: &str) {
-        for covering in parents(name) {
-            self.top
-                .entry(covering.into())
-                .or_insert_with(|| name.into());
+        self.sites.add_top(name);
+        for covering in covering(name) {
+            self.top.entry(covering).or_insert_with(|| name.into());
         }
     }
 
@@ -242,24 +165,25 @@ impl Rules {
 
     /// Why an entry of a category is held back, if it is. `line` is in normal form, without its newline.
     pub(super) fn verdict(&self, category: &str, kind: MatchKind, line: &str) -> Option<Reason> {
-        let name = match kind {
-            MatchKind::Domain | MatchKind::Exception => line.strip_prefix('.').unwrap_or(line),
-            // A URL without a path means the whole host.
-            MatchKind::Url => line.strip_suffix('/')?,
-            MatchKind::Expression => return None,
-        };
-        // Networks, URLs with paths, and those with ports.
-        if memchr::memchr2(b'/', b':', name.as_bytes()).is_some() {
-            return None;
+        let opens = self.allow_sets.contains(category);
+        if kind == MatchKind::Expression {
+            return self.sites.of_expression(line, opens);
         }
+        if let Some(network) = network(kind, line) {
+            return wide::of_network(&network);
+        }
+        let name = whole_host(line)?;
         if self.says_the_same(category, name) {
             return None;
         }
         if let Some(reason) = public_suffix(name) {
             return Some(reason);
         }
-        if kind == MatchKind::Exception || self.allow_sets.contains(category) {
+        if kind == MatchKind::Exception {
             return None;
+        }
+        if opens {
+            return self.contradiction(name);
         }
         if let Some((set, known)) = self.allowed.get(name) {
             return Some(Reason::AllowSet {
@@ -269,6 +193,26 @@ impl Rules {
         }
         let site = self.top.get(name)?;
         Some(Reason::TopSite(site.to_string()))
+    }
+
+    /// A name of the school's in a category that does not allow, or below one.
+    fn contradiction(&self, name: &str) -> Option<Reason> {
+        let mut found: Option<(&String, &str)> = None;
+        for (category, own) in &self.own {
+            let known = |above: &&str| own.contains(*above);
+            if !self.allow_sets.contains(category)
+                && found.is_none_or(|(before, _)| category < before)
+            {
+                found = parents(name)
+                    .find(known)
+                    .map(|above| (category, above))
+                    .or(found);
+            }
+        }
+        found.map(|(category, name)| Reason::Contradiction {
+            category: category.clone(),
+            name: name.to_owned(),
+        })
     }
 
     fn says_the_same(&self, category: &str, name: &str) -> bool {
@@ -281,6 +225,32 @@ impl Default for Rules {
     fn default() -> Rules {
         Rules::new()
     }
+}
+
+/// The names whose listing would take `name` with them: its parents, and the name that everybody visits it under.
+fn covering(name: &str) -> impl Iterator<Item = Box<str>> {
+    let www = Some(format!("www.{name}").into()).filter(|_| !name.starts_with("www."));
+    parents(name).map(Box::from).chain(www)
+}
+
+/// The network that a line is, if it is one; a single address is none.
+fn network(kind: MatchKind, line: &str) -> Option<Network> {
+    let may_be = kind != MatchKind::Url && memchr::memchr(b'/', line.as_bytes()).is_some();
+    may_be.then(|| line.parse().ok()).flatten()
+}
+
+/// The name that a line means the whole of; nothing for a part of a site, and for an address.
+fn whole_host(line: &str) -> Option<&str> {
+    let name = line.strip_prefix('.').unwrap_or(line);
+    // A URL without a path means the whole host, and one with a port of the web all that browsers ask of it.
+    let name = name.strip_suffix('/').unwrap_or(name);
+    let name = [":80", ":443"]
+        .iter()
+        .find_map(|port| name.strip_suffix(port))
+        .unwrap_or(name);
+    memchr::memchr3(b'/', b':', b'?', name.as_bytes())
+        .is_none()
+        .then_some(name)
 }
 
 fn public_suffix(name: &str) -> Option<Reason> {
@@ -353,7 +323,9 @@ mod tests {
         assert_eq!(url("google.com/x"), "");
         assert_eq!(url("google.com:8080/"), "");
         assert_eq!(url("google.com/?q=x"), "");
-        assert_eq!(told(&rules, "adult", MatchKind::Expression, "google"), "");
+        let expression = |text| told(&rules, "adult", MatchKind::Expression, text);
+        assert_eq!(expression("google"), "too-wide");
+        assert_eq!(expression("gambl(e|ing)[0-9]"), "");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::history::{Act, History, How, Place};
 
+mod evasion;
+
 type Files = BTreeMap<String, BTreeSet<String>>;
 
 /// A directory of imported lists with one source, `ut1`.

@@ -13,6 +13,7 @@
 //! layout has a category a file, named after it; v2fly's is known by its files, of others [`Options`] must name the format.
 
 mod archive;
+mod error;
 mod flat;
 mod forget;
 mod map;
@@ -20,27 +21,29 @@ mod meter;
 mod place;
 mod stage;
 mod tree;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use thiserror::Error;
-
 use self::archive::Opened;
+pub use self::error::ImportError;
 use self::flat::{Flat, Look};
 pub use self::forget::{ForgetError, Forgotten, forget};
 pub use self::map::{CategoryMap, MapError};
 use self::meter::Meter;
 use self::stage::Stage;
-use crate::category::{CATEGORIES_MAX, NameError, check_name};
+pub use self::trial::Beside;
+use crate::category::{CATEGORIES_MAX, check_name};
 use crate::entry::MatchKind;
-use crate::formats::{Detected, ENOUGH, Format, Unknown, detect};
-use crate::hygiene::{Review, ReviewError, Rules};
-use crate::lock::{Lock, LockError};
-use crate::manifest::{Manifest, ManifestError, Origin};
+use crate::formats::{Detected, ENOUGH, Format, detect};
+use crate::hygiene::{Review, Rules};
+use crate::lock::Lock;
+use crate::manifest::{Manifest, Origin};
 use crate::report::{Faults, Progress};
+pub use crate::swap::recover_all;
 
 /// So many entries may go at once from any import, however small.
 const MAY_GO: u64 = 20;
@@ -52,6 +55,8 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes after decompression.
     pub bytes: u64,
+    /// Lines of all lists together: each costs memory beside its bytes, however short it is.
+    pub lines: u64,
     /// Fewest entries of the result: fewer refuse it.
     pub least: u64,
 }
@@ -61,7 +66,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             entries: 100_000,
-            bytes: 2 << 30,
+            bytes: 1 << 30,
+            lines: 30_000_000,
             least: 0,
         }
     }
@@ -81,85 +87,8 @@ pub struct Options {
     pub may_shrink: bool,
     /// Only what these do not doubt goes live.
     pub rules: Option<Rules>,
-}
-
-/// Why nothing was imported. The lists in force stay in force.
-#[derive(Debug, Error)]
-pub enum ImportError {
-    /// The source's name cannot be a directory's.
-    #[error("the name of the source: {0}")]
-    Name(#[from] NameError),
-    /// Another import or edit is at work.
-    #[error("{0}")]
-    Lock(#[from] LockError),
-    /// Reading the archive or writing the lists failed; a cut-off compressed archive reads so too.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// The manifest cannot be written.
-    #[error("{0}")]
-    Manifest(#[from] ManifestError),
-    /// A path or link leads out of the archive.
-    #[error("{} leads out of the archive", .0.display())]
-    Unsafe(PathBuf),
-    /// The archive has no end.
-    #[error("the archive is cut off")]
-    CutOff,
-    /// A list has a NUL byte.
-    #[error("{} is half-written: it has a NUL byte", .0.display())]
-    HalfWritten(PathBuf),
-    /// More entries than [`Limits`] allow.
-    #[error("more than {0} entries")]
-    TooManyEntries(u64),
-    /// More bytes than [`Limits`] allow.
-    #[error("more bytes than an import may have")]
-    TooManyBytes,
-    /// More categories than an index can have beside the two built-in ones: no index could be made any more.
-    #[error("{0} categories; {max} are the most", max = CATEGORIES_MAX - 2)]
-    TooManyCategories(usize),
-    /// Less than half of what the earlier import of this name had: more likely half a download than a wish.
-    #[error(
-        "it has {now} entries where the earlier import has {before}, so it may be half a download; --force takes it all the same"
-    )]
-    Shrunk {
-        /// Entries of the earlier import.
-        before: u64,
-        /// Entries of this one.
-        now: u64,
-    },
-    /// It could not be compared with the one in force.
-    #[error("{0}")]
-    Review(#[from] ReviewError),
-    /// Fewer entries than [`Limits`] ask for.
-    #[error("{found} entries, which is fewer than the {least} that it must have")]
-    TooFew {
-        /// What there were.
-        found: u64,
-        /// What there must be.
-        least: u64,
-    },
-    /// No list with a usable entry.
-    #[error(
-        "no entry in any <category>/{{domains,urls,expressions}}; if its lists are in another format, name it \
-         (`--format`, or `format` of the source), with the category if they are all of one (`--category`)"
-    )]
-    Empty,
-    /// A directory or archive of another format without a usable entry, or of none that the map wants.
-    #[error("no entry in any {0} list that the map does not leave out")]
-    EmptyOf(Format),
-    /// What is no archive has no format that can be told.
-    #[error("no archive, and as a list: {0}")]
-    Unknown(#[from] Unknown),
-    /// A file alone has no category of its own.
-    #[error("it is one list (format {0}): name its category with --category")]
-    NoCategory(Format),
-    /// The category that was named cannot be one.
-    #[error("the category: {0}")]
-    Category(NameError),
-    /// Directories of squidGuard's and v2fly's layout have their own categories.
-    #[error(
-        "{0} lists in a directory or archive have categories of their own: map them with --map"
-    )]
-    OwnCategories(Format),
+    /// Only what makes an index with these goes live.
+    pub beside: Option<Beside>,
 }
 
 /// A category of the school's after an import.
@@ -293,7 +222,7 @@ pub fn run_with(
         check_name(category).map_err(ImportError::Category)?;
     }
     let _lock = Lock::take(lists)?;
-    let mut stage = Stage::new(lists, name)?;
+    let mut stage = Stage::new(lists, name, options.limits.lines)?;
     let (format, detected) =
         read(path, options, &mut stage, progress).map_err(archive::tell_bombs)?;
     stage.resolve_links();
@@ -326,6 +255,10 @@ pub fn run_with(
     let faults = std::mem::take(&mut stage.faults);
     let aliases = std::mem::take(&mut stage.aliases);
     let review = stage.review(options.rules.as_ref())?;
+    if let Some(beside) = &options.beside {
+        let tried = trial::compile(beside, (lists, name), stage.candidate(), progress);
+        tried.map_err(ImportError::Unusable)?;
+    }
     Ok(ImportReport {
         source: name.to_owned(),
         directory: lists.join(name),

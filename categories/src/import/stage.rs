@@ -32,6 +32,8 @@ pub(super) struct Stage {
     directory: PathBuf,
     target: PathBuf,
     source: String,
+    /// How many more lines there may be.
+    lines: u64,
     raw: BTreeMap<RawList, Raw>,
     /// Links to directories: alias to what it stands for.
     pub(super) aliases: BTreeMap<String, String>,
@@ -73,12 +75,13 @@ struct Raw {
 }
 
 impl Stage {
-    /// Makes the directory for source `name` in `lists`. Call with the lock of `lists`: it removes what a killed import left.
-    pub(super) fn new(lists: &Path, name: &str) -> io::Result<Stage> {
+    /// Makes the directory for source `name` in `lists`, which may have so many lines. Call with the lock of `lists`: it removes what a killed import left.
+    pub(super) fn new(lists: &Path, name: &str, lines: u64) -> io::Result<Stage> {
         let stage = Stage {
             directory: lists.join(format!(".importing-{name}")),
             target: lists.join(name),
             source: name.to_owned(),
+            lines,
             raw: BTreeMap::new(),
             aliases: BTreeMap::new(),
             links: Vec::new(),
@@ -109,11 +112,13 @@ impl Stage {
             list: &self.source,
             file: list.shown_as,
             faults: &mut self.faults,
+            most: self.lines,
             tick: &mut || meter.tick(),
         };
         let content = BufReader::with_capacity(BUFFER, content);
         let tally = lines::read(content, &mut reader, &mut sink, &mut told)
             .map_err(|error| unreadable(error, list.shown_as))?;
+        self.lines = told.most;
         self.keep(&list, sink, tally)
     }
 
@@ -129,12 +134,15 @@ impl Stage {
             list: &self.source,
             file: shown_as,
             faults: &mut self.faults,
+            most: self.lines,
             tick: &mut || meter.tick(),
         };
         let content = BufReader::with_capacity(BUFFER, content);
         self.v2fly
             .read(name, &mut LineReader::new(content), &mut told)
-            .map_err(|error| unreadable(error, shown_as))
+            .map_err(|error| unreadable(error, shown_as))?;
+        self.lines = told.most;
+        Ok(())
     }
 
     /// Follows the includes of the files of a v2fly directory, and keeps what each comes to.
@@ -147,6 +155,7 @@ impl Stage {
                 list: &self.source,
                 file: shown_as,
                 faults: &mut self.faults,
+                most: 0,
                 tick: &mut || {},
             };
             let (sink, tally) = files.take(&name, &mut told);
@@ -355,6 +364,11 @@ impl Stage {
         hygiene::review(&self.directory, current, lists, &self.source, rules)
     }
 
+    /// Where the new source lies until it is in force.
+    pub(super) fn candidate(&self) -> &Path {
+        &self.directory
+    }
+
     /// Puts the new source in force. What was there before is removed; true when there was something.
     pub(super) fn put_in_force(self) -> io::Result<bool> {
         swap::put_in_force(&self.directory, &self.target)
@@ -386,6 +400,7 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
 fn unreadable(error: LinesError, shown_as: &Path) -> ImportError {
     match error {
         LinesError::Io(error) => error.into(),
+        LinesError::TooMany => ImportError::TooManyLines,
         LinesError::Nul => ImportError::HalfWritten(shown_as.to_owned()),
     }
 }

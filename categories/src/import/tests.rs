@@ -10,6 +10,7 @@ use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
 use super::*;
+use crate::lock::LockError;
 use crate::{Index, Phase, Source, build};
 
 enum Member<'a> {
@@ -467,6 +468,7 @@ fn progress_counts_up_to_its_total_in_each_phase() {
 }
 
 mod foreign;
+mod hostile;
 #[test]
 fn a_result_with_fewer_entries_than_asked_for_leaves_the_old_lists_in_force() {
     let place = Place::new();

@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Location(String),
     #[error("a redirect leads from https to http")]
     Downgrade,
+    #[error("the answer says in more than one way where it ends")]
+    Unclear,
     #[error("the answer is cut off: {0}")]
     Truncated(hyper::Error),
     #[error(
@@ -61,6 +63,10 @@ pub(crate) enum Fault {
     SignatureFile(Box<Fault>),
     #[error("its signature is not right: {0}")]
     Signature(minisign_verify::Error),
+    #[error(
+        "it was signed before the one in force ({signed}, {before}, in seconds since 1970): somebody may be bringing back an old list; --force takes it all the same"
+    )]
+    Older { signed: u64, before: u64 },
     #[error("{found} entries, {before} before: more than shrink_max of them are gone")]
     Shrunken { found: u64, before: u64 },
     #[error("{0}")]

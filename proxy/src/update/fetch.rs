@@ -24,6 +24,7 @@ use weir_host::{Scheme, Target};
 
 use super::fault::Fault;
 use crate::dial::{self, Egress};
+use crate::framing;
 use crate::resolve::Names;
 
 /// Redirects that are followed.
@@ -192,10 +193,14 @@ async fn ask(
         }
     };
     let answer = sender.send_request(request(url, known)?);
-    match tokio::time::timeout(deadlines.origin_head, answer).await {
-        Ok(answer) => answer.map_err(Fault::Broken),
-        Err(_) => Err(Fault::Silent),
-    }
+    let mut answer = match tokio::time::timeout(deadlines.origin_head, answer).await {
+        Ok(answer) => answer.map_err(Fault::Broken)?,
+        Err(_) => return Err(Fault::Silent),
+    };
+    // Of a coding that is not chunked nobody could tell the end.
+    let version = answer.version();
+    framing::response(answer.headers_mut(), version).map_err(|()| Fault::Unclear)?;
+    Ok(answer)
 }
 
 async fn speak<S>(io: TokioIo<S>) -> Result<SendRequest<Empty<Bytes>>, Fault>

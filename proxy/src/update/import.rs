@@ -59,6 +59,7 @@ pub(super) fn run(
         // How much may go at once is `shrink_max`, by category what the rules hold back.
         may_shrink: true,
         rules: Some(versions::rules(settings).map_err(|error| said(&error))?),
+        beside: Some(versions::beside(settings).map_err(|error| said(&error))?),
     };
     let history = versions::history(settings);
     let place = Place {

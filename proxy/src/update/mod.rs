@@ -124,7 +124,13 @@ async fn take(
         return Ok(None);
     };
     if let Some(body) = body {
-        verify_all(look, work, &path, &body).await?;
+        let signed = verify_all(look, work, &path, &body).await?;
+        match (state.signed, signed) {
+            (Some(before), Some(signed)) if signed < before => {
+                return Err(Fault::Older { signed, before });
+            }
+            _ => state.signed = signed.or(state.signed),
+        }
         let same = state.sha256.as_ref() == Some(&body.sha256);
         (state.etag, state.modified) = (body.etag, body.modified);
         (state.sha256, state.bytes) = (Some(body.sha256), body.bytes);
@@ -196,8 +202,14 @@ async fn bring(
     }
 }
 
-/// Holds what came against everything that is configured.
-async fn verify_all(look: &Look<'_>, work: &Path, path: &Path, body: &Body) -> Result<(), Fault> {
+/// Holds what came against everything that is configured. Gives the time of its signature, where that has one.
+async fn verify_all(
+    look: &Look<'_>,
+    work: &Path,
+    path: &Path,
+    body: &Body,
+) -> Result<Option<u64>, Fault> {
+    let mut signed = None;
     let source = look.source;
     if let Some(expected) = &source.sha256 {
         verify::digest(&body.sha256, expected)?;
@@ -219,9 +231,9 @@ async fn verify_all(look: &Look<'_>, work: &Path, path: &Path, body: &Body) -> R
             Err(fault) => Err(fault),
         };
         let text = text.map_err(|fault| Fault::SignatureFile(Box::new(fault)))?;
-        verify::signature(path, key, &text)?;
+        signed = verify::signature(path, key, &text)?;
     }
-    Ok(())
+    Ok(signed)
 }
 
 /// A small text that lies beside a list.

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) look: Option<String>,
     /// SHA-256 of what came, in hexadecimal digits.
     pub(crate) sha256: Option<String>,
+    /// When what came was signed, in seconds since 1970, where its signature says so.
+    pub(crate) signed: Option<u64>,
     /// Bytes of what came.
     pub(crate) bytes: u64,
     /// Entries in force.

@@ -278,3 +278,62 @@ fn the_configuration_takes_the_names_that_lists_take() {
         assert_eq!(taken(name), known, "{name:?}");
     }
 }
+
+/// minisign's own example: what it signs is no list, so what is said of it afterwards is that.
+#[test]
+fn threats_7_a_list_that_was_signed_before_the_one_in_force_is_refused_unless_it_is_forced() {
+    let place = Place::new(
+        "category = 'ads'\nformat = 'plain'\npublic_key = 'RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3'",
+    );
+    let signature = "untrusted comment: signature from minisign secret key\n\
+        RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n\
+        trusted comment: timestamp:1556193335\tfile:test\n\
+        y/rUw2y8/hOUYjZU71eHp/Wo1KZ40fGy2VJEDl34XMJM+TX48Ss/17u3IvIfbVR1FkZZSNCisQbuQY+bHwhEBg==";
+    place.write("test");
+    fs::write(place.directory.path().join("list.txt.minisig"), signature).unwrap();
+    let (_, outcome) = place.look(false);
+    assert!(
+        matches!(&outcome, Outcome::Failed(Fault::Import(_))),
+        "{outcome:?}"
+    );
+    // As an update that was signed a second later leaves it.
+    let import = place.lists().join("ads");
+    fs::create_dir_all(import.join("ads")).unwrap();
+    let manifest = weir_categories::manifest::Manifest::new("ads", "list.txt", 0);
+    fs::write(import.join("manifest.json"), manifest.to_json().unwrap()).unwrap();
+    let directory = state::directory(&place.lists(), "ads");
+    let mut state = State::read(&directory);
+    let signed = |signed| State {
+        signed: Some(signed),
+        ..state.clone()
+    };
+    signed(1_556_193_336).write(&directory).unwrap();
+    let (after, outcome) = place.look(false);
+    assert!(
+        matches!(
+            outcome,
+            Outcome::Failed(Fault::Older {
+                signed: 1_556_193_335,
+                before: 1_556_193_336
+            })
+        ),
+        "{outcome:?}"
+    );
+    assert_eq!(after.signed, Some(1_556_193_336));
+    assert!(matches!(
+        place.look(true).1,
+        Outcome::Failed(Fault::Import(_))
+    ));
+    // The same time again is the same list again.
+    signed(1_556_193_335).write(&directory).unwrap();
+    assert!(matches!(
+        place.look(false).1,
+        Outcome::Failed(Fault::Import(_))
+    ));
+    state.signed = None;
+    state.write(&directory).unwrap();
+    assert!(matches!(
+        place.look(false).1,
+        Outcome::Failed(Fault::Import(_))
+    ));
+}

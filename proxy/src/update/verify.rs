@@ -55,8 +55,8 @@ pub(super) fn digest_of(text: &str, name: &str) -> Option<String> {
 }
 
 /// Whether `key` has signed the file. The file is read in parts: such signatures are of its hash, which is
-/// how minisign makes them since version 0.10.
-pub(super) fn signature(path: &Path, key: &str, signature: &str) -> Result<(), Fault> {
+/// how minisign makes them since version 0.10. Gives the time of signing, in seconds since 1970, where the signature says it.
+pub(super) fn signature(path: &Path, key: &str, signature: &str) -> Result<Option<u64>, Fault> {
     let key = PublicKey::from_base64(key).map_err(Fault::Signature)?;
     let signature = Signature::decode(signature).map_err(Fault::Signature)?;
     let mut verifier = key.verify_stream(&signature).map_err(Fault::Signature)?;
@@ -71,7 +71,14 @@ pub(super) fn signature(path: &Path, key: &str, signature: &str) -> Result<(), F
     }
     verifier
         .finalize()
-        .map_err(|error: Error| Fault::Signature(error))
+        .map_err(|error: Error| Fault::Signature(error))?;
+    Ok(signed_at(signature.trusted_comment()))
+}
+
+/// The time in a trusted comment, as minisign writes it; the signature covers it.
+fn signed_at(comment: &str) -> Option<u64> {
+    let mut words = comment.split_ascii_whitespace();
+    words.find_map(|word| word.strip_prefix("timestamp:")?.parse().ok())
 }
 
 #[cfg(test)]
@@ -114,6 +121,19 @@ mod tests {
         assert!(told.contains(A) && told.contains(B), "{told}");
     }
 
+    #[test]
+    fn the_time_of_signing_is_read_where_there_is_one() {
+        let cases = [
+            ("timestamp:15\tfile:x\thashed", Some(15)),
+            ("list of May timestamp:16", Some(16)),
+            ("timestamp:yesterday", None),
+            ("", None),
+        ];
+        for (comment, expected) in cases {
+            assert_eq!(signed_at(comment), expected, "{comment}");
+        }
+    }
+
     /// The example of minisign's own documentation, and what is wrong with it after one change.
     #[test]
     fn a_signature_fits_its_file_and_no_other() {
@@ -125,7 +145,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("test");
         std::fs::write(&path, "test").unwrap();
-        signature(&path, key, signed).unwrap();
+        assert_eq!(signature(&path, key, signed).unwrap(), Some(1_556_193_335));
         std::fs::write(&path, "Test").unwrap();
         assert!(matches!(
             signature(&path, key, signed),

@@ -86,6 +86,21 @@ fn what_is_cut_off_empty_a_page_or_an_error_is_refused_with_an_alarm() {
         Ok(())
     });
     case.is_refused("does not say how long");
+    // A coding that ends with the connection: cut off or not, it looks the same.
+    for head in [
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: chunked, gzip",
+    ] {
+        case.answers(move |exchange| {
+            exchange.write(&format!(
+                "HTTP/1.1 200 OK\r\n{head}\r\nConnection: close\r\n\r\ntwo.test\n"
+            ))?;
+            exchange.close();
+            Ok(())
+        });
+        case.is_refused("more than one way");
+    }
     case.answers(|exchange| exchange.respond("200 OK", "", ""));
     case.is_refused("it is empty");
     case.answers(|exchange| {

@@ -15,6 +15,9 @@ use super::{Line, LineFault, Sink, Skip, domain_or_top_level, pattern, trimmed};
 use crate::entry::{Domain, MatchKind};
 use crate::expressions;
 
+/// Most attributes of a line. Upstream has 2.
+const ATTRIBUTES_MAX: usize = 32;
+
 /// What a line says.
 #[derive(Debug)]
 enum Rule<'a> {
@@ -54,6 +57,9 @@ fn parse(line: &str) -> Result<Option<(Rule<'_>, Attributes<'_>)>, LineFault> {
             Some(attribute) if !attribute.is_empty() => attributes.push(attribute),
             _ if word.starts_with('&') => affiliated = true,
             _ => return Err(LineFault::Form("a word that is no attribute (\"@…\")")),
+        }
+        if attributes.len() > ATTRIBUTES_MAX {
+            return Err(LineFault::Form("more attributes than any list has"));
         }
     }
     let rule = match first.split_once(':') {

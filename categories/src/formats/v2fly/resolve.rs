@@ -15,8 +15,11 @@ use crate::entry::MatchKind;
 
 /// Includes that follow each other. Upstream has 5.
 const DEPTH_MAX: u32 = 32;
-/// Rules of all files together, counted wherever they are included: some 50 times what upstream has.
+/// Rules that includes may bring, counted wherever they are brought, and once more for each attribute that they are held
+/// against: some 50 times what upstream has.
 const RULES_MAX: usize = 20_000_000;
+
+const CIRCLE: &str = "the files include each other in a circle";
 
 /// A rule that brings an entry.
 #[derive(Debug)]
@@ -39,12 +42,17 @@ struct Include {
     without: Vec<Rc<str>>,
 }
 
+/// The rules that a line brings, or why it brings none.
+type Brought = Result<Rc<[u32]>, &'static str>;
+
 /// One file: what its lines are, as far as it can be told alone, and later what it comes to.
 #[derive(Debug, Default)]
 struct File {
     shown_as: PathBuf,
     lines: Vec<(u32, Content)>,
     tally: Tally,
+    /// What each include brings, in their order.
+    brought: Vec<Brought>,
     rules: Rc<[u32]>,
     depth: u32,
 }
@@ -66,6 +74,7 @@ pub(crate) struct Files {
     files: BTreeMap<String, File>,
     /// Files that are part of a circle.
     circle: BTreeSet<String>,
+    /// What includes have brought, as [`RULES_MAX`] counts it.
     rules: usize,
 }
 
@@ -85,7 +94,7 @@ impl Files {
             ..File::default()
         };
         while let Some(line) = lines.next()? {
-            told.tick();
+            told.tick()?;
             file.tally.lines += 1;
             let number = u32::try_from(file.tally.lines).unwrap_or(u32::MAX);
             match line.text().and_then(parse) {
@@ -163,22 +172,27 @@ impl Files {
                 continue;
             };
             let mut rules = Vec::new();
+            let mut brought = Vec::new();
             let mut depth = 0;
+            let mut spent = self.rules;
             for (_, content) in &file.lines {
                 match content {
                     Content::Entry(at) => rules.push(*at),
                     Content::Include(include) => {
-                        if let Ok(brought) = self.brought(&name, include) {
-                            rules.extend_from_slice(&brought);
+                        let came = self.brought(&name, include, &mut spent);
+                        if let Ok(came) = &came {
+                            rules.extend_from_slice(came);
                             depth = depth.max(self.files.get(&include.file).map_or(0, |f| f.depth));
                         }
+                        brought.push(came);
                     }
                 }
             }
             rules.sort_unstable();
             rules.dedup();
-            self.rules = self.rules.saturating_add(rules.len());
+            self.rules = spent;
             if let Some(file) = self.files.get_mut(&name) {
+                file.brought = brought;
                 file.rules = rules.into();
                 file.depth = depth + 1;
             }
@@ -265,17 +279,19 @@ impl Files {
         self.circle.contains(name) && self.circle.contains(target)
     }
 
-    /// The rules that a line brings.
-    fn brought(&self, name: &str, include: &Include) -> Result<Rc<[u32]>, &'static str> {
+    /// The rules that a line brings; `spent` is what lines before it have brought.
+    fn brought(&self, name: &str, include: &Include, spent: &mut usize) -> Brought {
         let file = self.files.get(&include.file);
         let file = file.ok_or("there is no such file")?;
         if self.closes(name, &include.file) {
-            return Err("the files include each other in a circle");
+            return Err(CIRCLE);
         }
         if file.depth >= DEPTH_MAX {
             return Err("includes follow each other too deep");
         }
-        if self.rules > RULES_MAX {
+        let each = 1 + include.with.len() + include.without.len();
+        *spent = spent.saturating_add(file.rules.len().saturating_mul(each));
+        if *spent > RULES_MAX {
             return Err("the files include each other too often");
         }
         if include.with.is_empty() && include.without.is_empty() {
@@ -297,6 +313,7 @@ impl Files {
             return (sink, Tally::default());
         };
         let mut tally = file.tally.clone();
+        let mut brought = file.brought.iter();
         for (number, content) in &file.lines {
             let include = match content {
                 Content::Entry(at) => {
@@ -305,10 +322,11 @@ impl Files {
                 }
                 Content::Include(include) => include,
             };
-            match self.brought(name, include) {
+            // A file that is in no order has been followed by no include.
+            match brought.next().unwrap_or(&Err(CIRCLE)) {
                 // Nothing in the other file has the attributes.
                 Ok(rules) if rules.is_empty() => tally.skip(Skip::Include),
-                Ok(rules) => self.give(*number, &rules, &mut sink),
+                Ok(rules) => self.give(*number, rules, &mut sink),
                 Err(reason) => {
                     tally.faulty += 1;
                     let line = format!("include:{}", include.file);

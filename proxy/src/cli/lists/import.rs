@@ -132,6 +132,7 @@ impl Import {
             format: self.format,
             may_shrink: self.force || self.any_size,
             rules: Some(rules),
+            beside: Some(versions::beside(&loaded.settings).map_err(Failure::refused)?),
             ..Options::default()
         };
         let mut show = |progress| bar.show(progress);
