@@ -6,6 +6,7 @@
 //! edit.
 
 mod covering;
+mod keywords;
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,6 +21,8 @@ use crate::lock::{Lock, LockError, sync_directory};
 use crate::manifest;
 use crate::report::shown;
 use crate::source::{Listing, ReadError, Source, Unreadable};
+
+pub use self::keywords::{add_keywords, remove_keywords};
 
 /// Most entries that [`search`] gives.
 pub const SEARCH_MAX: usize = 1000;
@@ -110,11 +113,24 @@ pub struct Listed {
 /// # Errors
 /// [`EditError`] when nothing could be changed; entries refused one by one are in the report.
 pub fn add(directory: &Path, category: &str, entries: &[&str]) -> Result<EditReport, EditError> {
+    added(directory, category, entries, Wanted::read)
+}
+
+/// How an entry that a person gave is read.
+type Reader = fn(&str) -> Result<Wanted, EntryError>;
+
+fn added(
+    directory: &Path,
+    category: &str,
+    entries: &[&str],
+    read: Reader,
+) -> Result<EditReport, EditError> {
     check_name(category)?;
-    let mut edit = Edit::begin(directory, category, entries)?;
+    let mut edit = Edit::begin(directory, category, entries, read)?;
     for wanted in std::mem::take(&mut edit.wanted) {
         let normal = wanted.normal.clone();
-        if edit.exceptions.remove(&wanted.as_exception()) {
+        let excepted = wanted.as_exception();
+        if excepted.is_some_and(|exception| edit.exceptions.remove(&exception)) {
             edit.report.no_longer_excepted.push(normal.clone());
         }
         let file = edit.file(wanted.kind);
@@ -139,6 +155,16 @@ pub fn remove(
     entries: &[&str],
     others: &[Source],
 ) -> Result<EditReport, EditError> {
+    removed(directory, category, entries, others, Wanted::read)
+}
+
+fn removed(
+    directory: &Path,
+    category: &str,
+    entries: &[&str],
+    others: &[Source],
+    read: Reader,
+) -> Result<EditReport, EditError> {
     check_name(category)?;
     let mut known = directory.join(category).is_dir();
     for other in others {
@@ -150,18 +176,19 @@ pub fn remove(
             place: directory.to_owned(),
         });
     }
-    let mut edit = Edit::begin(directory, category, entries)?;
+    let mut edit = Edit::begin(directory, category, entries, read)?;
     let wanted = std::mem::take(&mut edit.wanted);
     let covering = covering::covering(others, category, &wanted)?;
     for (wanted, elsewhere) in wanted.into_iter().zip(covering) {
         let normal = wanted.normal.clone();
         let removed = edit.file(wanted.kind).remove(&wanted);
-        let exception = wanted.as_exception();
-        let excepted = !elsewhere.is_empty() && !edit.exceptions.has(&exception);
+        let exception = wanted
+            .as_exception()
+            .filter(|exception| !elsewhere.is_empty() && !edit.exceptions.has(exception));
         if removed {
             edit.report.changed.push(normal.clone());
         }
-        if excepted {
+        if let Some(exception) = exception {
             edit.exceptions.insert(exception);
             edit.report.excepted.push((normal, elsewhere));
         } else if !removed {
@@ -287,11 +314,12 @@ impl Wanted {
         })
     }
 
-    fn as_exception(&self) -> Wanted {
-        Wanted {
+    /// The exception that undoes it; a keyword has none, exceptions being places.
+    fn as_exception(&self) -> Option<Wanted> {
+        (self.kind != MatchKind::Keyword).then(|| Wanted {
             kind: MatchKind::Exception,
             normal: self.normal.clone(),
-        }
+        })
     }
 }
 
@@ -421,6 +449,7 @@ fn normal_of(line: &[u8], kind: MatchKind) -> Option<Wanted> {
 struct Edit {
     domains: Text,
     urls: Text,
+    keywords: Text,
     exceptions: Text,
     /// What was given, as far as it is usable.
     wanted: Vec<Wanted>,
@@ -429,7 +458,12 @@ struct Edit {
 }
 
 impl Edit {
-    fn begin(directory: &Path, category: &str, entries: &[&str]) -> Result<Edit, EditError> {
+    fn begin(
+        directory: &Path,
+        category: &str,
+        entries: &[&str],
+        read: Reader,
+    ) -> Result<Edit, EditError> {
         if directory.join(manifest::FILE_NAME).exists() {
             return Err(EditError::Imported(directory.to_owned()));
         }
@@ -441,13 +475,14 @@ impl Edit {
         let mut edit = Edit {
             domains: file(MatchKind::Domain)?,
             urls: file(MatchKind::Url)?,
+            keywords: file(MatchKind::Keyword)?,
             exceptions: file(MatchKind::Exception)?,
             wanted: Vec::new(),
             report: EditReport::default(),
             _lock: lock,
         };
         for text in entries {
-            match Wanted::read(text.trim()) {
+            match read(text.trim()) {
                 Ok(wanted) => edit.wanted.push(wanted),
                 Err(error) => edit.report.refused.push((shown(text), error)),
             }
@@ -458,6 +493,7 @@ impl Edit {
     fn file(&mut self, kind: MatchKind) -> &mut Text {
         match kind {
             MatchKind::Url => &mut self.urls,
+            MatchKind::Keyword => &mut self.keywords,
             MatchKind::Exception => &mut self.exceptions,
             MatchKind::Domain | MatchKind::Expression => &mut self.domains,
         }
@@ -465,7 +501,8 @@ impl Edit {
 
     /// Writes the files that changed.
     fn finish(self) -> Result<EditReport, EditError> {
-        for file in [&self.exceptions, &self.domains, &self.urls] {
+        let files = [&self.exceptions, &self.domains, &self.urls, &self.keywords];
+        for file in files {
             if file.changed {
                 file.write().map_err(|cause| EditError::Write {
                     file: file.path.clone(),

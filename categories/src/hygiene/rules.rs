@@ -246,7 +246,7 @@ impl Rules {
             MatchKind::Domain | MatchKind::Exception => line.strip_prefix('.').unwrap_or(line),
             // A URL without a path means the whole host.
             MatchKind::Url => line.strip_suffix('/')?,
-            MatchKind::Expression => return None,
+            MatchKind::Expression | MatchKind::Keyword => return None,
         };
         // Networks, URLs with paths, and those with ports.
         if memchr::memchr2(b'/', b':', name.as_bytes()).is_some() {

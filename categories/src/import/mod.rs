@@ -138,7 +138,7 @@ pub enum ImportError {
         least: u64,
     },
     /// No list with a usable entry.
-    #[error("no entry in any <category>/{{domains,urls,expressions}}")]
+    #[error("no entry in any <category>/{{domains,urls,expressions,keywords}}")]
     Empty,
     /// A directory or archive of another format without a usable entry, or of none that the map wants.
     #[error("no entry in any {0} list that the map does not leave out")]
@@ -168,6 +168,8 @@ pub struct Imported {
     pub urls: u64,
     /// Expressions.
     pub expressions: u64,
+    /// Keywords.
+    pub keywords: u64,
     /// Entries of `exceptions`: where the category does not hold.
     pub exceptions: u64,
     /// The imported categories that make it.
@@ -177,7 +179,7 @@ pub struct Imported {
 impl Imported {
     /// Entries of every kind.
     pub fn entries(&self) -> u64 {
-        self.domains + self.urls + self.expressions + self.exceptions
+        self.domains + self.urls + self.expressions + self.keywords + self.exceptions
     }
 }
 
@@ -198,6 +200,7 @@ impl Brought {
             MatchKind::Domain => imported.domains += lines,
             MatchKind::Url => imported.urls += lines,
             MatchKind::Expression => imported.expressions += lines,
+            MatchKind::Keyword => imported.keywords += lines,
             MatchKind::Exception => imported.exceptions += lines,
         }
     }

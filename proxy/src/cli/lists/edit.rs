@@ -22,6 +22,10 @@ pub(crate) struct Edit {
     /// Names, addresses, networks or URLs; a name means everything below it too.
     #[arg(required = true)]
     entries: Vec<String>,
+    /// The entries are keywords: words or phrases to look for in search terms, paths and
+    /// queries.
+    #[arg(long)]
+    keyword: bool,
     #[command(flatten)]
     acting: Acting,
     /// As JSON.
@@ -31,8 +35,9 @@ pub(crate) struct Edit {
 
 impl Edit {
     pub(super) fn add(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        let report = self.change(loaded, "lists add", |directory| {
-            edit::add(directory, &self.category, &self.texts())
+        let report = self.change(loaded, "lists add", |directory| match self.keyword {
+            true => edit::add_keywords(directory, &self.category, &self.texts()),
+            false => edit::add(directory, &self.category, &self.texts()),
         })?;
         self.tell(loaded, &report, ["Added", "Already there"], &[], out)
     }
@@ -41,7 +46,11 @@ impl Edit {
         let all = sources(&loaded.settings)?;
         let (edited, others): (Vec<Source>, Vec<Source>) = all.into_iter().partition(is_edited);
         let report = self.change(loaded, "lists remove", |directory| {
-            match edit::remove(directory, &self.category, &self.texts(), &others) {
+            let remove = match self.keyword {
+                true => edit::remove_keywords,
+                false => edit::remove,
+            };
+            match remove(directory, &self.category, &self.texts(), &others) {
                 // Nobody has the category: there is nothing to remove.
                 Err(EditError::Unknown { .. }) => Ok(EditReport {
                     unchanged: self.entries.clone(),
@@ -50,7 +59,11 @@ impl Edit {
                 report => report,
             }
         })?;
-        let elsewhere = self.elsewhere(&edited, &report)?;
+        let mut elsewhere = self.elsewhere(&edited, &report)?;
+        if self.keyword {
+            // No exception was written for those.
+            elsewhere.extend(self.elsewhere(&others, &report)?);
+        }
         let told = self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)?;
         Ok(if report.changed.is_empty() && report.excepted.is_empty() {
             Answer::No
@@ -85,7 +98,7 @@ impl Edit {
 
     fn note(&self, loaded: &Loaded, command: &str) -> Result<(), Failure> {
         let (category, entries, reason) = (&self.category, &self.entries, &self.acting.reason);
-        let about = json!({ "category": category, "entries": entries, "reason": reason });
+        let about = json!({ "category": category, "entries": entries, "keyword": self.keyword, "reason": reason });
         audit::note(&loaded.settings.state, command, about)
     }
 
@@ -102,6 +115,7 @@ impl Edit {
             found.extend(listed.into_iter().filter(|listed| {
                 listed.category == self.category
                     && listed.kind != MatchKind::Exception
+                    && (listed.kind == MatchKind::Keyword) == self.keyword
                     && listed.entry == *entry
             }));
         }

@@ -201,6 +201,7 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
             imported.domains,
             imported.urls,
             imported.expressions,
+            imported.keywords,
             imported.exceptions,
         ];
         let counts = counts.map(output::count);
@@ -214,6 +215,7 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
         "NAMES",
         "URLS",
         "EXPRESSIONS",
+        "KEYWORDS",
         "EXCEPTIONS",
         "FROM",
     ];
@@ -302,6 +304,7 @@ fn as_json(report: &ImportReport) -> Value {
             "domains": imported.domains,
             "urls": imported.urls,
             "expressions": imported.expressions,
+            "keywords": imported.keywords,
             "exceptions": imported.exceptions,
             "from": imported.from,
         });
