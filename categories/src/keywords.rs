@@ -192,6 +192,34 @@ impl Keywords {
     }
 }
 
+/// The keywords of a list that are in an address, as listed; lines that are none are left out. Without an index around it, for
+/// fuzzing.
+#[doc(hidden)]
+pub fn found(
+    list: &[&str],
+    host: &weir_host::Host,
+    path: &str,
+    query: Option<&str>,
+) -> Vec<String> {
+    let read = list
+        .iter()
+        .filter_map(|text| Some((0, Keyword::read(text).ok()?)));
+    let Ok(keywords) = Keywords::new(read.collect()) else {
+        return Vec::new();
+    };
+    let address = crate::urls::Address {
+        host,
+        port: 80,
+        path,
+        query,
+    };
+    let mut found = Vec::new();
+    with_words(&address, |words| {
+        keywords.each(words, |_, text| found.push(text.to_owned()));
+    });
+    found
+}
+
 /// Compares what stands in a text with a keyword of the same skeleton.
 fn fits(part: &[u8], keyword: &[u8]) -> bool {
     let same = |(found, listed): (&u8, &u8)| fold::stands_for(*found, *listed);
