@@ -7,6 +7,7 @@
 
 mod covering;
 mod keywords;
+mod look;
 
 use std::fs;
 use std::io::{self, Write};
@@ -23,9 +24,8 @@ use crate::report::shown;
 use crate::source::{Listing, ReadError, Source, Unreadable};
 
 pub use self::keywords::{add_keywords, remove_keywords};
-
-/// Most entries that [`search`] gives.
-pub const SEARCH_MAX: usize = 1000;
+use self::look::each_line;
+pub use self::look::{SEARCH_MAX, exceptions, search, show};
 
 /// Why nothing was changed.
 #[derive(Debug, Error)]
@@ -196,92 +196,6 @@ fn removed(
         }
     }
     edit.finish()
-}
-
-/// Every entry of a category of a source, in the order of its files.
-///
-/// # Errors
-/// [`EditError::Unknown`] when the source has no such category; [`EditError::Read`].
-pub fn show(source: &Source, category: &str) -> Result<Vec<Listed>, EditError> {
-    let mut found = Vec::new();
-    let known = each_line(source, None, |listed| {
-        if listed.category == category {
-            found.push(listed);
-        }
-        true
-    })?;
-    if known.iter().any(|name| name == category) {
-        Ok(found)
-    } else {
-        Err(EditError::Unknown {
-            category: category.to_owned(),
-            place: source.place(),
-        })
-    }
-}
-
-/// Exceptions of all sources that cover `text`, a host or a URL: where it stands in them, a name above it does, a network
-/// around it, or a path above it. None for a text that is neither.
-///
-/// # Errors
-/// [`EditError::Read`].
-pub fn exceptions(sources: &[Source], text: &str) -> Result<Vec<Listed>, EditError> {
-    match Wanted::read(text) {
-        Ok(wanted) => covering::exceptions(sources, &wanted),
-        Err(_) => Ok(Vec::new()),
-    }
-}
-
-/// Entries of all sources that contain `text`, without regard to case, at most [`SEARCH_MAX`].
-///
-/// # Errors
-/// [`EditError::Read`].
-pub fn search(sources: &[Source], text: &str) -> Result<Vec<Listed>, EditError> {
-    let wanted = text.to_lowercase();
-    let mut found = Vec::new();
-    for source in sources {
-        each_line(source, None, |listed| {
-            if listed.entry.to_lowercase().contains(&wanted) {
-                found.push(listed);
-            }
-            found.len() < SEARCH_MAX
-        })?;
-    }
-    Ok(found)
-}
-
-/// Gives `see` every entry of a source, or of one kind of file, until it returns false; returns the categories.
-fn each_line(
-    source: &Source,
-    only: Option<MatchKind>,
-    mut see: impl FnMut(Listed) -> bool,
-) -> Result<Vec<String>, EditError> {
-    let listing = Listing::of(source)?;
-    'files: for file in listing.files {
-        if only.is_some_and(|only| only != file.kind) {
-            continue;
-        }
-        let content = file.read()?;
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content);
-        for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
-            let line = String::from_utf8_lossy(line);
-            let Some(entry) = entry::content(&line, file.kind) else {
-                continue;
-            };
-            let listed = Listed {
-                list: source.name.clone(),
-                category: file.category.clone(),
-                kind: file.kind,
-                file: file.path.clone(),
-                line: number,
-                entry: entry.to_owned(),
-            };
-            if !see(listed) {
-                break 'files;
-            }
-        }
-    }
-    Ok(listing.categories)
 }
 
 /// An entry that a person gave, in normal form.

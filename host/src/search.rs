@@ -143,6 +143,6 @@ impl Engine {
             let rest = path.strip_prefix(*page);
             rest.is_some_and(|rest| rest.is_empty() || page.ends_with('/') || rest.starts_with('/'))
         };
-        self.pages.iter().any(|page| on(page))
+        self.pages.iter().any(on)
     }
 }
