@@ -1,6 +1,7 @@
 //! What the benches share: where their data lies, which mode they run in, and the naive engine that the index is measured
 //! against. It decides nothing about Weir, and Weir does not use it.
 
+pub mod keywords;
 mod naive;
 mod sites;
 mod weir;

@@ -6,6 +6,8 @@
 //! edit.
 
 mod covering;
+mod keywords;
+mod look;
 mod show;
 
 use std::fs;
@@ -13,8 +15,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-
-pub use self::show::show;
 
 use crate::category::{NameError, check_name};
 use crate::entry::{self, EntryError, MatchKind};
@@ -24,8 +24,11 @@ use crate::manifest;
 use crate::report::shown;
 use crate::source::{Listing, ReadError, Source, Unreadable};
 
-/// Most entries that [`search`] gives.
-pub const SEARCH_MAX: usize = 1000;
+pub use self::keywords::{add_keywords, remove_keywords};
+use self::look::each_line;
+pub use self::look::{SEARCH_MAX, exceptions, search};
+pub use self::show::show;
+
 /// What Windows writes before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -115,11 +118,24 @@ pub struct Listed {
 /// # Errors
 /// [`EditError`] when nothing could be changed; entries refused one by one are in the report.
 pub fn add(directory: &Path, category: &str, entries: &[&str]) -> Result<EditReport, EditError> {
+    added(directory, category, entries, Wanted::read)
+}
+
+/// How an entry that a person gave is read.
+type Reader = fn(&str) -> Result<Wanted, EntryError>;
+
+fn added(
+    directory: &Path,
+    category: &str,
+    entries: &[&str],
+    read: Reader,
+) -> Result<EditReport, EditError> {
     check_name(category)?;
-    let mut edit = Edit::begin(directory, category, entries)?;
+    let mut edit = Edit::begin(directory, category, entries, read)?;
     for wanted in std::mem::take(&mut edit.wanted) {
         let normal = wanted.normal.clone();
-        if edit.exceptions.remove(&wanted.as_exception()) {
+        let excepted = wanted.as_exception();
+        if excepted.is_some_and(|exception| edit.exceptions.remove(&exception)) {
             edit.report.no_longer_excepted.push(normal.clone());
         }
         let file = edit.file(wanted.kind);
@@ -144,6 +160,16 @@ pub fn remove(
     entries: &[&str],
     others: &[Source],
 ) -> Result<EditReport, EditError> {
+    removed(directory, category, entries, others, Wanted::read)
+}
+
+fn removed(
+    directory: &Path,
+    category: &str,
+    entries: &[&str],
+    others: &[Source],
+    read: Reader,
+) -> Result<EditReport, EditError> {
     check_name(category)?;
     let mut known = directory.join(category).is_dir();
     for other in others {
@@ -155,18 +181,19 @@ pub fn remove(
             place: directory.to_owned(),
         });
     }
-    let mut edit = Edit::begin(directory, category, entries)?;
+    let mut edit = Edit::begin(directory, category, entries, read)?;
     let wanted = std::mem::take(&mut edit.wanted);
     let covering = covering::covering(others, category, &wanted)?;
     for (wanted, elsewhere) in wanted.into_iter().zip(covering) {
         let normal = wanted.normal.clone();
         let removed = edit.file(wanted.kind).remove(&wanted);
-        let exception = wanted.as_exception();
-        let excepted = !elsewhere.is_empty() && !edit.exceptions.has(&exception);
+        let exception = wanted
+            .as_exception()
+            .filter(|exception| !elsewhere.is_empty() && !edit.exceptions.has(exception));
         if removed {
             edit.report.changed.push(normal.clone());
         }
-        if excepted {
+        if let Some(exception) = exception {
             edit.exceptions.insert(exception);
             edit.report.excepted.push((normal, elsewhere));
         } else if !removed {
@@ -174,70 +201,6 @@ pub fn remove(
         }
     }
     edit.finish()
-}
-
-/// Exceptions of all sources that cover `text`, a host or a URL: where it stands in them, a name above it does, a network
-/// around it, or a path above it. None for a text that is neither.
-///
-/// # Errors
-/// [`EditError::Read`].
-pub fn exceptions(sources: &[Source], text: &str) -> Result<Vec<Listed>, EditError> {
-    match Wanted::read(text) {
-        Ok(wanted) => covering::exceptions(sources, &wanted),
-        Err(_) => Ok(Vec::new()),
-    }
-}
-
-/// Entries of all sources that contain `text`, without regard to case, at most [`SEARCH_MAX`].
-///
-/// # Errors
-/// [`EditError::Read`].
-pub fn search(sources: &[Source], text: &str) -> Result<Vec<Listed>, EditError> {
-    let wanted = text.to_lowercase();
-    let mut found = Vec::new();
-    for source in sources {
-        each_line(source, None, |listed| {
-            if listed.entry.to_lowercase().contains(&wanted) {
-                found.push(listed);
-            }
-            found.len() < SEARCH_MAX
-        })?;
-    }
-    Ok(found)
-}
-
-/// Gives `see` every entry of a source, or of one kind of file, until it returns false; returns the categories.
-fn each_line(
-    source: &Source,
-    only: Option<MatchKind>,
-    mut see: impl FnMut(Listed) -> bool,
-) -> Result<Vec<String>, EditError> {
-    let listing = Listing::of(source)?;
-    'files: for file in listing.files {
-        if only.is_some_and(|only| only != file.kind) {
-            continue;
-        }
-        let content = file.read()?;
-        let content = content.strip_prefix(BOM).unwrap_or(&content);
-        for (number, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
-            let line = String::from_utf8_lossy(line);
-            let Some(entry) = entry::content(&line, file.kind) else {
-                continue;
-            };
-            let listed = Listed {
-                list: source.name.clone(),
-                category: file.category.clone(),
-                kind: file.kind,
-                file: file.path.clone(),
-                line: number,
-                entry: entry.to_owned(),
-            };
-            if !see(listed) {
-                break 'files;
-            }
-        }
-    }
-    Ok(listing.categories)
 }
 
 /// An entry that a person gave, in normal form.
@@ -270,11 +233,12 @@ impl Wanted {
         })
     }
 
-    fn as_exception(&self) -> Wanted {
-        Wanted {
+    /// The exception that undoes it; a keyword has none, exceptions being places.
+    fn as_exception(&self) -> Option<Wanted> {
+        (self.kind != MatchKind::Keyword).then(|| Wanted {
             kind: MatchKind::Exception,
             normal: self.normal.clone(),
-        }
+        })
     }
 }
 
@@ -404,6 +368,7 @@ fn normal_of(line: &[u8], kind: MatchKind) -> Option<Wanted> {
 struct Edit {
     domains: Text,
     urls: Text,
+    keywords: Text,
     exceptions: Text,
     /// What was given, as far as it is usable.
     wanted: Vec<Wanted>,
@@ -412,7 +377,12 @@ struct Edit {
 }
 
 impl Edit {
-    fn begin(directory: &Path, category: &str, entries: &[&str]) -> Result<Edit, EditError> {
+    fn begin(
+        directory: &Path,
+        category: &str,
+        entries: &[&str],
+        read: Reader,
+    ) -> Result<Edit, EditError> {
         if directory.join(manifest::FILE_NAME).exists() {
             return Err(EditError::Imported(directory.to_owned()));
         }
@@ -424,13 +394,14 @@ impl Edit {
         let mut edit = Edit {
             domains: file(MatchKind::Domain)?,
             urls: file(MatchKind::Url)?,
+            keywords: file(MatchKind::Keyword)?,
             exceptions: file(MatchKind::Exception)?,
             wanted: Vec::new(),
             report: EditReport::default(),
             _lock: lock,
         };
         for text in entries {
-            match Wanted::read(text.trim()) {
+            match read(text.trim()) {
                 Ok(wanted) => edit.wanted.push(wanted),
                 Err(error) => edit.report.refused.push((shown(text), error)),
             }
@@ -441,6 +412,7 @@ impl Edit {
     fn file(&mut self, kind: MatchKind) -> &mut Text {
         match kind {
             MatchKind::Url => &mut self.urls,
+            MatchKind::Keyword => &mut self.keywords,
             MatchKind::Exception => &mut self.exceptions,
             MatchKind::Domain | MatchKind::Expression => &mut self.domains,
         }
@@ -448,7 +420,8 @@ impl Edit {
 
     /// Writes the files that changed.
     fn finish(self) -> Result<EditReport, EditError> {
-        for file in [&self.exceptions, &self.domains, &self.urls] {
+        let files = [&self.exceptions, &self.domains, &self.urls, &self.keywords];
+        for file in files {
             if file.changed {
                 file.write().map_err(|cause| EditError::Write {
                     file: file.path.clone(),

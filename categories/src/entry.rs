@@ -23,9 +23,10 @@
 //!   such hosts, all of them throw-away names.
 //! - The host means itself and everything below it, as in `domains`. A port, if given, must be the request's.
 //!
-//! **exceptions**: lines as in `domains` and in `urls`: where the category does not hold.
-//!
 //! **expressions**: one regular expression a line; see [`crate::expressions`].
+//!
+//! **keywords**: a word or phrase that is looked for in search terms, paths and queries; see [`crate::keywords`]. Comments as in
+//! `domains`.
 //!
 //! **exceptions**: a line of `domains` or of `urls`; the category does not hold there. [`crate::exceptions`] says against
 //! which entries.
@@ -38,6 +39,7 @@ use weir_host::address::{Network, NetworkError, unwrapped};
 use weir_host::{Host, HostError, Name, normal_path, normal_query};
 
 use crate::expressions::{self, ExpressionError};
+use crate::keywords::{Keyword, KeywordError};
 
 /// Most bytes of an entry in `urls`.
 pub const URL_MAX: usize = 8192;
@@ -51,25 +53,29 @@ pub enum MatchKind {
     Url,
     /// From `expressions`: a regular expression over the whole address.
     Expression,
+    /// From `keywords`: a word or phrase in search terms, path or query.
+    Keyword,
     /// From `exceptions`: where the category does not hold.
     Exception,
 }
 
 impl MatchKind {
     /// All kinds, in the order in which they are asked.
-    pub const ALL: [MatchKind; 4] = [
+    pub const ALL: [MatchKind; 5] = [
         MatchKind::Domain,
         MatchKind::Url,
         MatchKind::Expression,
+        MatchKind::Keyword,
         MatchKind::Exception,
     ];
 
-    /// The name of the file with entries of this kind, as squidGuard has it.
+    /// The name of the file with entries of this kind, as squidGuard has it; `keywords` and `exceptions` are ours.
     pub fn file_name(self) -> &'static str {
         match self {
             MatchKind::Domain => "domains",
             MatchKind::Url => "urls",
             MatchKind::Expression => "expressions",
+            MatchKind::Keyword => "keywords",
             MatchKind::Exception => "exceptions",
         }
     }
@@ -117,6 +123,9 @@ pub enum EntryError {
     /// No expression that Weir can use.
     #[error("{0}")]
     Expression(#[from] ExpressionError),
+    /// No keyword that can be looked for.
+    #[error("{0}")]
+    Keyword(#[from] KeywordError),
     /// Not UTF-8.
     #[error("not UTF-8 text")]
     Encoding,
@@ -186,7 +195,9 @@ pub(crate) fn content(line: &str, kind: MatchKind) -> Option<&str> {
     }
     let text = match kind {
         MatchKind::Expression => line,
-        MatchKind::Domain | MatchKind::Url | MatchKind::Exception => before_comment(line),
+        MatchKind::Domain | MatchKind::Url | MatchKind::Keyword | MatchKind::Exception => {
+            before_comment(line)
+        }
     };
     (!text.is_empty()).then_some(text)
 }
@@ -333,6 +344,7 @@ pub fn normal(kind: MatchKind, text: &str) -> Result<String, EntryError> {
         MatchKind::Domain => domain(text)?.to_string(),
         MatchKind::Url => url(text)?.to_string(),
         MatchKind::Exception => exception(text)?.to_string(),
+        MatchKind::Keyword => Keyword::read(text)?.listed,
         MatchKind::Expression => {
             expressions::check(text)?;
             text.to_owned()

@@ -4,13 +4,13 @@
 //! everything below. A request is in a region as it would fall under the same line of `domains` or `urls`; one whose path
 //! nobody can see (a tunnel) is in no region with a path. Within its region an exception makes entries of its category void:
 //!
-//! - Of an imported source, or of the starter lists: all that the same source has, however long they are, expressions too.
+//! - Of an imported source, or of the starter lists: all that the same source has, however long they are, expressions and keywords too.
 //!   That is what `@@||x^` of AdBlock lists and passthru of RPZ zones mean. Other sources' entries stay.
 //! - Of a list that people edit: all that imported and starter lists have, and of entries in such lists, in the same or
 //!   another, those that are less exact than the exception. The entry wins a tie.
 //!
-//! More exact is the longer host (of networks: the longer prefix), then the longer path with query. Expressions are less
-//! exact than anything.
+//! More exact is the longer host (of networks: the longer prefix), then the longer path with query. Expressions and
+//! keywords are less exact than anything.
 
 use crate::index::Index;
 use crate::layer::Tag;
@@ -20,7 +20,7 @@ use weir_host::Host;
 
 /// How exact a region is: its host, then its path.
 pub(crate) type Weight = (u16, u16);
-/// Of expressions.
+/// Of expressions and keywords.
 pub(crate) const LEAST: Weight = (0, 0);
 
 /// An entry or exception that a target falls under.

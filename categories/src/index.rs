@@ -15,6 +15,7 @@ use crate::entry::MatchKind;
 use crate::exceptions::{Found, LEAST, Voided};
 use crate::expressions;
 use crate::hash;
+use crate::keywords;
 use crate::layer::{Layer, Tag};
 use crate::store::{Regions, Store};
 use crate::urls::{Address, Hit};
@@ -28,7 +29,7 @@ pub struct Match {
     pub list: Arc<str>,
     /// The file of the category that has it.
     pub kind: MatchKind,
-    /// The entry that matched, in normal form; an expression as it is written.
+    /// The entry that matched, in normal form; an expression or keyword as it is written.
     pub entry: String,
     /// The exception that takes this match away again, where one does: then it puts the target into nothing.
     pub voided: Option<Voided>,
@@ -46,6 +47,8 @@ pub struct Counts {
     pub urls: usize,
     /// Expressions; one that several categories or lists have counts once for each.
     pub expressions: usize,
+    /// Keywords, likewise.
+    pub keywords: usize,
     /// Categories, the built-in ones apart.
     pub categories: usize,
     /// Sources.
@@ -64,6 +67,8 @@ pub struct Index {
     exceptions: bool,
     /// Some list has expressions.
     expressions: bool,
+    /// Some list has keywords.
+    keywords: bool,
     base: Arc<Store>,
     version: String,
 }
@@ -88,6 +93,7 @@ impl Index {
             top_levels: any(|store| store.entries.top_levels || store.exceptions.top_levels),
             exceptions: any(|store| !store.exceptions.is_empty()),
             expressions: any(|store| !store.expressions.is_empty()),
+            keywords: any(|store| !store.keywords.is_empty()),
             names,
             sources,
             layers,
@@ -114,6 +120,7 @@ impl Index {
             addresses: sum(|store| store.entries.addresses.len()),
             urls: sum(|store| store.entries.urls.len()),
             expressions: sum(|store| store.expressions.len()),
+            keywords: sum(|store| store.keywords.len()),
             categories: self.names.len() - 2,
             lists: self.sources.len(),
         }
@@ -126,8 +133,10 @@ impl Index {
 
     /// Bytes of memory held, without what compiled expressions need and without what is mapped from a file.
     pub fn bytes(&self) -> usize {
-        let of = |layer: &Layer| layer.store.entries.bytes() + layer.store.exceptions.bytes();
-        self.layers.iter().map(of).sum()
+        let of = |store: &Store| {
+            store.entries.bytes() + store.exceptions.bytes() + store.keywords.bytes()
+        };
+        self.layers.iter().map(|layer| of(&layer.store)).sum()
     }
 
     /// Every category of this host by the lists of names and addresses: its own and those of all its parents, on whole
@@ -138,7 +147,7 @@ impl Index {
         or_built_in(found, host)
     }
 
-    /// [`Index::host_categories`] with those of the lists of URLs and expressions. `path` is in the form of
+    /// [`Index::host_categories`] with those of the lists of URLs, expressions and keywords. `path` is in the form of
     /// [`weir_host::normal_path`], `query` without its `?`.
     pub fn url_categories(
         &self,
@@ -163,10 +172,19 @@ impl Index {
                 expressions.tags(&subject, |tag| layer.insert(&mut found, tag));
             }
         }
+        if self.keywords {
+            keywords::with_words(&address, |words| {
+                for layer in &self.layers {
+                    let keywords = &layer.store.keywords;
+                    keywords.tags(words, |tag| layer.insert(&mut found, tag));
+                }
+            });
+        }
         or_built_in(self.less_exceptions(found, host, Some(&address)), host)
     }
 
-    /// The entry that puts this target into `category`: the longest name or network first, then URLs, then expressions.
+    /// The entry that puts this target into `category`: the longest name or network first, then URLs, then expressions, then
+    /// keywords, the longest first.
     /// `None` for the built-in categories, which no entry gives, and where an exception takes every match away. For records
     /// and pages: it allocates.
     pub fn find(
@@ -260,8 +278,27 @@ impl Index {
                     }));
                 });
             }
+            self.by_keyword(address, &mut found);
         }
         found
+    }
+
+    fn by_keyword(&self, address: &Address<'_>, found: &mut Vec<Found>) {
+        if !self.keywords {
+            return;
+        }
+        keywords::with_words(address, |words| {
+            for layer in &self.layers {
+                layer.store.keywords.each(words, |tag, text| {
+                    found.extend(layer.tag(tag).map(|tag| Found {
+                        tag,
+                        kind: MatchKind::Keyword,
+                        entry: text.to_owned(),
+                        weight: LEAST,
+                    }));
+                });
+            }
+        });
     }
 
     /// Every exception that the target falls under.

@@ -12,7 +12,8 @@
 //! - [`import`] turns an archive of lists into a source; [`edit`] changes the plain text.
 //! - [`hygiene`] holds back what a new version should not bring unseen; [`history`] keeps every version.
 //!
-//! What a line means is in [`entry`], what one of another format does in [`formats`], what an expression may be in [`expressions`], what is refused as half-written in
+//! What a line means is in [`entry`], what one of another format does in [`formats`], what an expression may be in [`expressions`], what a keyword
+//! means in [`keywords`], what is refused as half-written in
 //! [`source`].
 
 mod addresses;
@@ -30,6 +31,7 @@ pub mod history;
 pub mod hygiene;
 pub mod import;
 mod index;
+pub mod keywords;
 mod layer;
 pub mod lock;
 pub mod manifest;

@@ -1,6 +1,6 @@
 //! Decides which files a source of lists has, and whether a file was read whole.
 //!
-//! A source is a squidGuard tree: `<category>/{domains,urls,expressions}`. Other files are ignored (UT1's `usage`, its
+//! A source is a squidGuard tree: `<category>/{domains,urls,expressions}`, with `keywords` and `exceptions` of our own. Other files are ignored (UT1's `usage`, its
 //! `very_restrictive_expression`, which its makers keep out of `expressions` on purpose, and README files of ours), and so
 //! is everything whose name starts with a dot. A directory that cannot name a category is a fault, and the rest is used.
 //!

@@ -4,6 +4,7 @@
 use crate::addresses::Addresses;
 use crate::bytes::Bytes;
 use crate::expressions::Expressions;
+use crate::keywords::Keywords;
 use crate::report::Report;
 use crate::table::{self, Table};
 use crate::urls::Urls;
@@ -28,6 +29,7 @@ pub(crate) struct Store {
     pub(crate) entries: Regions,
     pub(crate) exceptions: Regions,
     pub(crate) expressions: Expressions,
+    pub(crate) keywords: Keywords,
     /// What was read to make it.
     pub(crate) report: Report,
     /// A digest of the sources' names and content: 64 hexadecimal digits.

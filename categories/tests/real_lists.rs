@@ -146,6 +146,7 @@ fn assert_counts(report: &ImportReport, index: &Index) {
         addresses: 32_613,
         urls: 41_221,
         expressions: 5,
+        keywords: 0,
         categories: 53,
         lists: 1,
     };

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use weir_categories::MatchKind;
 use weir_categories::formats::Format;
-use weir_host::{Host, Target, normal_path, parents, parse_authority};
+use weir_host::{Host, Target, normal_path, normal_query, parents, parse_authority, search_terms};
 
 /// A host has one normal form, whatever the spelling, and every reader of it agrees.
 pub fn host(data: &[u8]) {
@@ -142,6 +142,38 @@ pub fn index_file(data: &[u8]) {
             for found in index.all(&host, 80, Some("/x/needle7"), None) {
                 assert!(index.names().iter().any(|(id, _)| id == found.category));
             }
+        }
+    }
+}
+
+/// Keywords, one a line, then a NUL, then what is asked for behind the host: whatever both are, only keywords that were given
+/// are found, and one that was searched for is.
+pub fn keywords(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let (list, address) = text.split_once('\0').unwrap_or((text, ""));
+    let list: Vec<&str> = list.lines().take(50).collect();
+    let normal = |text: &&&str| weir_categories::entry::normal(MatchKind::Keyword, text).ok();
+    let known: Vec<String> = list.iter().filter_map(|text| normal(&text)).collect();
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let (path, query) = (normal_path(path), normal_query(query));
+    for host in ["www.google.com", "x.example"] {
+        let Ok(host) = Host::parse(host) else { return };
+        let found = weir_categories::keywords::found(&list, &host, &path, Some(&query));
+        assert!(
+            found.iter().all(|text| known.contains(text)),
+            "{found:?} {known:?}"
+        );
+        for term in search_terms(&host, &path, Some(&query)) {
+            assert!(query.contains(term.value));
+        }
+        for keyword in known.iter().filter(|keyword| !keyword.contains('%')) {
+            let bare = keyword.trim_matches('*').bytes();
+            let term: String = bare.map(|byte| format!("%{byte:02X}")).collect();
+            let query = format!("q={term}");
+            let found = weir_categories::keywords::found(&list, &host, "/search", Some(&query));
+            assert!(found.contains(keyword), "{keyword:?} {found:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod authority;
 mod error;
 mod name;
 mod path;
+mod search;
 mod target;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use authority::parse_authority;
 pub use error::{HostError, TargetError};
 pub use name::{Name, parents};
 pub use path::{normal_path, normal_query};
+pub use search::{SearchPage, SearchTerm, decoded_term, percent_decode, search_terms};
 pub use target::{Scheme, Target};
 
 /// What a request, a TLS server name, a list line or a rule may name, in normal form.

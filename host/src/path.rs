@@ -73,7 +73,8 @@ fn normal_triplets(mut rest: &[u8]) -> String {
     out
 }
 
-fn triplet(tail: &[u8]) -> Option<u8> {
+/// The byte that the two digits after a `%` mean.
+pub(crate) fn triplet(tail: &[u8]) -> Option<u8> {
     let &[high, low, ..] = tail else {
         return None;
     };

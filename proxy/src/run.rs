@@ -370,8 +370,13 @@ fn announce(shared: &Shared, report: &Report) {
     println!("  state    {}", snapshot.settings.state.display());
     let counts = snapshot.index.counts();
     println!(
-        "  lists    {} names, {} URLs, {} expressions in {} categories, version {}",
-        counts.domains, counts.urls, counts.expressions, counts.categories, snapshot.lists_version
+        "  lists    {} names, {} URLs, {} expressions, {} keywords in {} categories, version {}",
+        counts.domains,
+        counts.urls,
+        counts.expressions,
+        counts.keywords,
+        counts.categories,
+        snapshot.lists_version
     );
     let mut lists = std::collections::BTreeMap::<&str, u64>::new();
     for file in &report.files {

@@ -54,3 +54,8 @@ fn every_configuration_of_the_corpus_is_read_or_every_fault_is_named() {
 fn every_list_of_the_corpus_is_counted_line_by_line() {
     replay("list_format", targets::list_format);
 }
+
+#[test]
+fn every_keyword_of_the_corpus_is_found_in_itself_and_in_nothing_else() {
+    replay("keywords", targets::keywords);
+}

@@ -7,6 +7,7 @@ mod browser;
 mod connect;
 mod egress;
 mod identity;
+mod keywords;
 mod lists;
 mod memory;
 mod policy;

@@ -14,6 +14,7 @@ use crate::bytes::Bytes;
 use crate::entry::MatchKind;
 use crate::expressions::{Expressions, cost};
 use crate::hash;
+use crate::keywords::{Keyword, Keywords, TooMany};
 use crate::report::{Fault, Faults, FileReport, Phase, Progress, shown};
 use crate::store::{Flat, Store};
 use crate::table::{self, Builder, WriteError};
@@ -29,24 +30,33 @@ impl From<WriteError> for BuildError {
     }
 }
 
+impl From<TooMany> for BuildError {
+    fn from(_: TooMany) -> BuildError {
+        BuildError::Keywords
+    }
+}
+
 /// A store whose names' text has gone elsewhere.
 pub(crate) struct Compiled {
     pub(crate) entries: Flat,
     pub(crate) exceptions: Flat,
     /// The text of the exceptions' names.
     pub(crate) exceptions_text: Vec<u8>,
-    /// Everything but entries and exceptions.
+    /// Each with its tag.
+    pub(crate) keywords: Vec<(u16, Keyword)>,
+    /// Everything but entries, exceptions and keywords.
     pub(crate) rest: Store,
 }
 
 impl Compiled {
-    /// The store, with the text of the entries' names.
-    pub(crate) fn with(self, text: Bytes) -> Store {
-        Store {
+    /// The store, with the text of the entries' names, and everything ready to be asked.
+    pub(crate) fn with(self, text: Bytes) -> Result<Store, BuildError> {
+        Ok(Store {
             entries: self.entries.with(text),
             exceptions: self.exceptions.with(self.exceptions_text.into()),
+            keywords: Keywords::new(self.keywords)?,
             ..self.rest
-        }
+        })
     }
 }
 
@@ -72,11 +82,13 @@ pub(super) fn compile(
     let entries = parts.rest(names)?;
     let (exceptions, exceptions_text) = parts.exceptions()?;
     let expressions = parts.expressions(plan, &mut report.faults);
+    let keywords = parts.keywords()?;
     report.files = parts.finished_reports();
     Ok(Compiled {
         entries,
         exceptions,
         exceptions_text,
+        keywords,
         rest: Store {
             sources: plan.sources.clone(),
             categories: plan.categories.clone(),
@@ -259,6 +271,28 @@ impl Parts<'_> {
             *self.repeated.entry((tag, kind)).or_default() += 1;
         });
         (Urls::new(&rows), rows.iter().any(Row::is_top_level))
+    }
+
+    /// The keywords of all lists, each list's without repetition.
+    fn keywords(&mut self) -> Result<Vec<(u16, Keyword)>, BuildError> {
+        let mut found: Vec<(u16, Keyword)> = Vec::new();
+        for (chunk, parsed) in self.chunks.iter().zip(&mut self.parsed) {
+            let of_chunk = std::mem::take(&mut parsed.keywords).into_iter();
+            found.extend(of_chunk.map(|keyword| (chunk.tag, keyword)));
+        }
+        found.sort_unstable_by(|(a, left), (b, right)| (a, &left.listed).cmp(&(b, &right.listed)));
+        let repeated = &mut self.repeated;
+        found.dedup_by(|(tag, next), (before, kept)| {
+            let same = tag == before && next.listed == kept.listed;
+            if same {
+                *repeated.entry((*tag, MatchKind::Keyword)).or_default() += 1;
+            }
+            same
+        });
+        if found.len() > crate::keywords::KEYWORDS_MAX {
+            return Err(TooMany.into());
+        }
+        Ok(found)
     }
 
     /// The expressions of each list without repetition, as far as those of its source may cost.

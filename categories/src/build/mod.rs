@@ -28,6 +28,7 @@ use self::spread::spread;
 use crate::category::CATEGORIES_MAX;
 use crate::file;
 use crate::index::Index;
+use crate::keywords::KEYWORDS_MAX;
 use crate::manifest::{ManifestError, hex};
 use crate::report::{Phase, Progress, Report};
 use crate::source::{ReadError, Source, Unreadable};
@@ -81,6 +82,9 @@ pub enum BuildError {
     /// Names were made so that the index cannot tell them apart fast.
     #[error("tens of thousands of names are made to look alike: a list is an attack on this index")]
     Crafted,
+    /// More than [`KEYWORDS_MAX`] keywords.
+    #[error("the lists have more than {KEYWORDS_MAX} keywords together")]
+    Keywords,
     /// What is compiled cannot be written. Never an outcome of [`build`] or [`open`].
     #[error("the compiled lists cannot be written: {0}")]
     Write(io::Error),
@@ -183,7 +187,7 @@ pub(crate) fn in_memory(
     let mut text = Vec::new();
     let contents = Contents::read(plan, progress)?;
     let compiled = contents.compile(plan, &mut text, progress)?;
-    Ok(compiled.with(text.into()))
+    compiled.with(text.into())
 }
 
 /// The content of every file of a plan.

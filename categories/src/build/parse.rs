@@ -7,6 +7,7 @@ use weir_host::address::Network;
 
 use crate::entry::{self, Domain, EntryError, Exception, MatchKind};
 use crate::hash;
+use crate::keywords::Keyword;
 use crate::report::{Fault, Faults, shown};
 use crate::urls::Row;
 
@@ -59,6 +60,7 @@ pub(super) struct Parsed {
     pub(super) networks: Vec<Network>,
     pub(super) urls: Vec<Row>,
     pub(super) expressions: Vec<String>,
+    pub(super) keywords: Vec<Keyword>,
     pub(super) exceptions: Exceptions,
     pub(super) lines: u64,
     pub(super) blank: u64,
@@ -135,6 +137,10 @@ impl Parsed {
             },
             MatchKind::Url => self.urls.push(Row::new(entry::url(text)?, chunk.tag)),
             MatchKind::Expression => self.expressions.push(entry::normal(chunk.kind, text)?),
+            MatchKind::Keyword => {
+                let keyword = Keyword::read(text).map_err(EntryError::from)?;
+                self.keywords.push(keyword);
+            }
             MatchKind::Exception => match entry::exception(text)? {
                 Exception::Domain(Domain::Name(name)) => {
                     self.exceptions.names.push(name.as_str().to_owned());

@@ -501,3 +501,4 @@ fn an_index_is_shared_between_threads() {
 }
 
 mod exceptions;
+mod keywords;

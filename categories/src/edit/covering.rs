@@ -81,6 +81,9 @@ pub(super) fn exceptions(sources: &[Source], wanted: &Wanted) -> Result<Vec<List
 /// Every entry that would cover this one, in normal form.
 fn covering_forms(wanted: &Wanted) -> Vec<(MatchKind, String)> {
     let mut forms = Vec::new();
+    if wanted.kind == MatchKind::Keyword {
+        return forms;
+    }
     if wanted.kind == MatchKind::Url {
         let Ok(url) = entry::url(&wanted.normal) else {
             return forms;

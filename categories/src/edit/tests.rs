@@ -273,3 +273,39 @@ fn a_category_that_only_others_have_gets_a_directory_for_its_exception() {
     let unknown = remove(directory.path(), "adult", &["theirs.example"], &others);
     assert!(matches!(unknown, Err(EditError::Unknown { .. })));
 }
+
+#[test]
+fn keywords_are_edited_apart_from_names_and_keep_how_they_are_written() {
+    let before = "# Words\nCafé Noir # why\nzebra\n";
+    let directory = lists(&[
+        ("games/keywords", before),
+        ("games/domains", "zebra.example\n"),
+    ]);
+    let given = ["Café  Noir", "knife.example", "kn", "lucky roulette*"];
+    let report = add_keywords(directory.path(), "games", &given).unwrap();
+    assert_eq!(report.unchanged, ["Café Noir"]);
+    assert_eq!(report.changed, ["knife.example", "lucky roulette*"]);
+    assert_eq!(report.refused[0].0, "kn");
+    assert_eq!(
+        text(&directory, "games/keywords"),
+        "# Words\nCafé Noir # why\nknife.example\nlucky roulette*\nzebra\n"
+    );
+    assert_eq!(text(&directory, "games/domains"), "zebra.example\n");
+    // Without saying so a word is a name, and a name is not looked for among keywords.
+    let report = remove(directory.path(), "games", &["knife.example"], &[]).unwrap();
+    assert_eq!(report.unchanged, ["knife.example"]);
+    let report = remove_keywords(directory.path(), "games", &["knife.example"], &[]).unwrap();
+    assert_eq!(report.changed, ["knife.example"]);
+}
+
+#[test]
+fn a_keyword_of_an_imported_list_has_no_exception() {
+    let (directory, other) = (lists(&[]), lists(&[("games/keywords", "roulette\n")]));
+    let others = [Source::directory("other", other.path())];
+    let report = remove_keywords(directory.path(), "games", &["roulette"], &others).unwrap();
+    assert_eq!(
+        (report.unchanged, report.excepted),
+        (vec!["roulette".to_owned()], vec![])
+    );
+    assert!(!directory.path().join("games").exists());
+}

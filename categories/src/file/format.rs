@@ -10,7 +10,7 @@ use crate::bytes::{u32_at, u64_at};
 /// What the file begins with.
 const MAGIC: [u8; 8] = *b"weirlist";
 /// Changes with every change of the layout, of [`crate::hash`] or of the table.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes of the head; the sections follow.
 pub(super) const HEAD: usize = 4096;
 /// Bytes under one check sum.
@@ -51,6 +51,8 @@ pub(super) enum Kind {
     Urls = 20,
     /// The URLs' text.
     UrlText = 21,
+    /// Keywords.
+    Keywords = 22,
 }
 
 /// Added to a kind for the sections of exceptions.

@@ -15,6 +15,7 @@ use super::meta::{MAKER, Meta};
 use crate::addresses::Addresses;
 use crate::bytes::Bytes;
 use crate::expressions::Expressions;
+use crate::keywords::Keywords;
 use crate::store::{Regions, Store};
 use crate::table;
 use crate::urls::{Laid, Urls};
@@ -31,19 +32,47 @@ pub(super) fn open(path: &Path, roots: &[PathBuf]) -> Result<Store, FileError> {
     check_blocks(&file, &head)?;
     let mut meta = meta(&file, &head)?;
     let mapping = Arc::new(Mapping::of(&file)?);
-    let entries = regions(&file, &head, &mapping, 0, meta.top_levels.0)?;
-    let exceptions = regions(&file, &head, &mapping, EXCEPTIONS, meta.top_levels.1)?;
+    let listed = bytes(&file, head.section(Kind::Keywords as u32))?;
+    // What takes longest, where there are many, is done beside the rest.
+    let (keywords, rest) = beside(
+        listed.is_empty(),
+        || Keywords::read(&listed),
+        || {
+            let entries = regions(&file, &head, &mapping, 0, meta.top_levels.0)?;
+            let exceptions = regions(&file, &head, &mapping, EXCEPTIONS, meta.top_levels.1)?;
+            let expressions = Expressions::new(std::mem::take(&mut meta.expressions));
+            Ok::<_, FileError>((entries, exceptions, expressions))
+        },
+    );
+    let (entries, exceptions, expressions) = rest?;
     Ok(Store {
         entries,
         exceptions,
         tags: meta.tags(),
         report: meta.report(roots),
-        expressions: Expressions::new(meta.expressions),
+        expressions,
+        keywords: keywords.ok_or(FileError::Damaged("the keywords"))?,
         sources: meta.sources,
         categories: meta.categories,
         sets: meta.sets,
         version: meta.version,
         stamp: None,
+    })
+}
+
+/// Does both, the first on a thread of its own unless it is `short`; nothing of it where that thread failed.
+fn beside<T: Send, U>(
+    short: bool,
+    first: impl FnOnce() -> Option<T> + Send,
+    second: impl FnOnce() -> U,
+) -> (Option<T>, U) {
+    if short {
+        return (first(), second());
+    }
+    thread::scope(|scope| {
+        let first = scope.spawn(first);
+        let second = second();
+        (first.join().ok().flatten(), second)
     })
 }
 

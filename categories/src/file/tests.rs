@@ -11,7 +11,7 @@ use super::*;
 use crate::manifest::{FILE_NAME, Manifest, Written};
 use crate::{Built, Source, build, embedded, look, open};
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (
         "games/domains",
         "a.example\nb.example\n10.0.0.0/8\n192.0.2.1\n2001:db8::/32\n",
@@ -24,6 +24,7 @@ const FILES: [(&str, &str); 6] = [
         "good.b.example\nb.example/fine\n10.1.0.0/16\n",
     ),
     ("games/urls", "192.0.2.9/play\n"),
+    ("games/keywords", "*needle*\nfine x\nпроба\n武器\n"),
 ];
 
 struct State {
@@ -346,9 +347,9 @@ fn seeds_of_the_fuzz_target() {
         bytes
     };
     write("other-magic", &changed(0, b"someelse"));
-    write("other-format", &changed(8, &[2]));
+    write("other-format", &changed(8, &[255]));
     write("many-sections", &changed(12, &[255, 255, 255, 255]));
-    for section in 0..13 {
+    for section in 0..14 {
         let at = 40 + 24 * section;
         write(
             &format!("section-{section}-far"),

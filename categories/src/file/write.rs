@@ -9,6 +9,7 @@ use std::path::Path;
 use super::format::{BLOCK, EXCEPTIONS, HEAD, Head, Kind, Section, sum};
 use super::meta::Meta;
 use crate::build::compile::Compiled;
+use crate::keywords::Keywords;
 use crate::store::Flat;
 
 /// A file on its way. As a [`Write`] it takes the text of the entries' names.
@@ -49,6 +50,11 @@ impl Writer {
         let exceptions = Kind::Text as u32 + EXCEPTIONS;
         self.section(exceptions, |out| out.write_all(&compiled.exceptions_text))?;
         self.regions(&compiled.exceptions, EXCEPTIONS)?;
+        let mut keywords = Vec::new();
+        for (tag, keyword) in &compiled.keywords {
+            Keywords::write(*tag, &keyword.listed, &mut keywords);
+        }
+        self.section(Kind::Keywords as u32, |out| out.write_all(&keywords))?;
         let top_levels = (compiled.entries.top_levels, compiled.exceptions.top_levels);
         let meta = serde_json::to_vec(&Meta::of(&compiled.rest, top_levels))?;
         self.section(Kind::Meta as u32, |out| out.write_all(&meta))?;

@@ -169,6 +169,9 @@ impl Rules {
         if kind == MatchKind::Expression {
             return self.sites.of_expression(line, opens);
         }
+        if kind == MatchKind::Keyword {
+            return None;
+        }
         if let Some(network) = network(kind, line) {
             return wide::of_network(&network);
         }

@@ -74,7 +74,7 @@ pub enum ImportError {
     Unusable(BuildError),
     /// No list with a usable entry.
     #[error(
-        "no entry in any <category>/{{domains,urls,expressions}}; if its lists are in another format, name it \
+        "no entry in any <category>/{{domains,urls,expressions,keywords}}; if its lists are in another format, name it \
          (`--format`, or `format` of the source), with the category if they are all of one (`--category`)"
     )]
     Empty,

@@ -100,6 +100,8 @@ pub struct Imported {
     pub urls: u64,
     /// Expressions.
     pub expressions: u64,
+    /// Keywords.
+    pub keywords: u64,
     /// Entries of `exceptions`: where the category does not hold.
     pub exceptions: u64,
     /// The imported categories that make it.
@@ -109,7 +111,7 @@ pub struct Imported {
 impl Imported {
     /// Entries of every kind.
     pub fn entries(&self) -> u64 {
-        self.domains + self.urls + self.expressions + self.exceptions
+        self.domains + self.urls + self.expressions + self.keywords + self.exceptions
     }
 }
 
@@ -130,6 +132,7 @@ impl Brought {
             MatchKind::Domain => imported.domains += lines,
             MatchKind::Url => imported.urls += lines,
             MatchKind::Expression => imported.expressions += lines,
+            MatchKind::Keyword => imported.keywords += lines,
             MatchKind::Exception => imported.exceptions += lines,
         }
     }

@@ -253,7 +253,7 @@ impl Findings {
                 self.faults.extend(faults.0);
             }
             for stray in strays(directory) {
-                let message = "no list file: entries are read from domains, urls and expressions only, spelled so".to_owned();
+                let message = "no list file: entries are read from domains, urls, expressions, keywords and exceptions only, spelled so".to_owned();
                 self.warn(stray, "", message);
             }
         }

@@ -22,6 +22,10 @@ pub(crate) struct Edit {
     /// Names, addresses, networks or URLs; a name means everything below it too.
     #[arg(required = true)]
     entries: Vec<String>,
+    /// The entries are keywords: words or phrases to look for in search terms, paths and
+    /// queries.
+    #[arg(long)]
+    keyword: bool,
     #[command(flatten)]
     acting: Acting,
     /// As JSON.
@@ -31,8 +35,9 @@ pub(crate) struct Edit {
 
 impl Edit {
     pub(super) fn add(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        let report = self.change(loaded, "lists add", |directory| {
-            edit::add(directory, &self.category, &self.texts())
+        let report = self.change(loaded, "lists add", |directory| match self.keyword {
+            true => edit::add_keywords(directory, &self.category, &self.texts()),
+            false => edit::add(directory, &self.category, &self.texts()),
         })?;
         let told = self.tell(loaded, &report, ["Added", "Already there"], &[], out)?;
         if let Some(slip) = super::unruled(loaded, &self.category) {
@@ -49,7 +54,11 @@ impl Edit {
         }
         let (edited, others): (Vec<Source>, Vec<Source>) = all.into_iter().partition(is_edited);
         let report = self.change(loaded, "lists remove", |directory| {
-            match edit::remove(directory, &self.category, &self.texts(), &others) {
+            let remove = match self.keyword {
+                true => edit::remove_keywords,
+                false => edit::remove,
+            };
+            match remove(directory, &self.category, &self.texts(), &others) {
                 // Nobody has the category: there is nothing to remove.
                 Err(EditError::Unknown { .. }) => Ok(EditReport {
                     unchanged: self.entries.clone(),
@@ -63,7 +72,11 @@ impl Edit {
             let guess = weir_config::did_you_mean(&self.category, known);
             eprintln!("weir: no list has a category {}{guess}", self.category);
         }
-        let elsewhere = self.elsewhere(&edited, &report)?;
+        let mut elsewhere = self.elsewhere(&edited, &report)?;
+        if self.keyword {
+            // No exception was written for those.
+            elsewhere.extend(self.elsewhere(&others, &report)?);
+        }
         let told = self.tell(loaded, &report, ["Removed", "Not there"], &elsewhere, out)?;
         Ok(if report.changed.is_empty() && report.excepted.is_empty() {
             Answer::No
@@ -79,7 +92,8 @@ impl Edit {
         command: &str,
         make: impl FnOnce(&Path) -> Result<EditReport, EditError>,
     ) -> Result<EditReport, Failure> {
-        let about = json!({ "category": self.category, "entries": self.entries });
+        let about =
+            json!({ "category": self.category, "entries": self.entries, "keyword": self.keyword });
         let make = || self.made(loaded, make);
         let made = self
             .acting
@@ -133,6 +147,7 @@ impl Edit {
             found.extend(listed.into_iter().filter(|listed| {
                 listed.category == self.category
                     && listed.kind != MatchKind::Exception
+                    && (listed.kind == MatchKind::Keyword) == self.keyword
                     && listed.entry == *entry
             }));
         }

@@ -204,6 +204,7 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
             imported.domains,
             imported.urls,
             imported.expressions,
+            imported.keywords,
             imported.exceptions,
         ];
         let counts = counts.map(output::count);
@@ -217,6 +218,7 @@ fn tell(report: &ImportReport, unruled: &[&str], out: &mut dyn Write) -> Result<
         "NAMES",
         "URLS",
         "EXPRESSIONS",
+        "KEYWORDS",
         "EXCEPTIONS",
         "FROM",
     ];
@@ -304,6 +306,7 @@ fn as_json(report: &ImportReport) -> Value {
             "domains": imported.domains,
             "urls": imported.urls,
             "expressions": imported.expressions,
+            "keywords": imported.keywords,
             "exceptions": imported.exceptions,
             "from": imported.from,
         });

@@ -177,6 +177,7 @@ impl Answered {
             let (category, line, list) = (&listed.category, listed.line, &listed.list);
             let kind = match listed.kind {
                 MatchKind::Exception => "exception in ",
+                MatchKind::Keyword => "keyword in ",
                 _ => "",
             };
             writeln!(out, "{file}:{line}: {entry} ({kind}{category} of {list})")?;

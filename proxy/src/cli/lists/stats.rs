@@ -26,6 +26,7 @@ struct Entries {
     names: u64,
     urls: u64,
     expressions: u64,
+    keywords: u64,
     faulty: u64,
 }
 
@@ -48,6 +49,7 @@ impl Stats {
                 entries.names,
                 entries.urls,
                 entries.expressions,
+                entries.keywords,
                 entries.faulty,
             ];
             let mut row = vec![category.clone(), list.clone()];
@@ -60,17 +62,19 @@ impl Stats {
             "NAMES",
             "URLS",
             "EXPRESSIONS",
+            "KEYWORDS",
             "NOT USED",
         ];
         output::table(out, &head, &rows.collect::<Vec<_>>())?;
         let counts = built.index.counts();
         writeln!(
             out,
-            "{}, {}, {} and {} in {} of {}; version {}.",
+            "{}, {}, {}, {} and {} in {} of {}; version {}.",
             output::counted(counts.domains as u64, "distinct name", "distinct names"),
             output::counted(counts.addresses as u64, "address", "addresses and networks"),
             output::counted(counts.urls as u64, "URL", "URLs"),
             output::counted(counts.expressions as u64, "expression", "expressions"),
+            output::counted(counts.keywords as u64, "keyword", "keywords"),
             output::counted(counts.categories as u64, "category", "categories"),
             output::counted(counts.lists as u64, "list", "lists"),
             built.index.version(),
@@ -91,6 +95,7 @@ fn entries(built: &Built) -> BTreeMap<(String, String), Entries> {
             MatchKind::Domain => &mut entries.names,
             MatchKind::Url => &mut entries.urls,
             MatchKind::Expression => &mut entries.expressions,
+            MatchKind::Keyword => &mut entries.keywords,
             MatchKind::Exception => continue,
         };
         *counted += file.entries;
@@ -109,6 +114,7 @@ fn as_json(built: &Built, entries: &BTreeMap<(String, String), Entries>) -> Valu
             "names": entries.names,
             "urls": entries.urls,
             "expressions": entries.expressions,
+            "keywords": entries.keywords,
             "not_used": entries.faulty,
         });
     }
@@ -119,6 +125,7 @@ fn as_json(built: &Built, entries: &BTreeMap<(String, String), Entries>) -> Valu
         "addresses": counts.addresses,
         "urls": counts.urls,
         "expressions": counts.expressions,
+        "keywords": counts.keywords,
         "lists": counts.lists,
         "categories": categories,
     })

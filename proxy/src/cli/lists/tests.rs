@@ -228,7 +228,7 @@ fn statistics_are_columns_for_people() {
     let (_directory, loaded) = loaded();
     let text = said(|out| lists(&["stats"]).run(&loaded, out));
     assert!(
-        text.starts_with("CATEGORY  LIST   NAMES  URLS  EXPRESSIONS  NOT USED\n"),
+        text.starts_with("CATEGORY  LIST   NAMES  URLS  EXPRESSIONS  KEYWORDS  NOT USED\n"),
         "{text}"
     );
     assert!(text.contains("2 distinct names"), "{text}");
