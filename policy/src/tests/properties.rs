@@ -216,6 +216,7 @@ fn ask(policy: &Policy, question: &Question, now: Timestamp, content_type: Optio
         path: question.path.as_deref(),
         categories: &categories,
         periods: policy.periods(now),
+        mandatory: None,
     };
     let verdict = policy.decide(&facts);
     let changed =

@@ -1,0 +1,602 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use weir_host::{Host, normal_path};
+
+use super::*;
+
+const DAY: u64 = 86_400;
+const NOW: u64 = 1_800_000_000;
+
+fn slot(name: &str) -> Slot {
+    Slot {
+        name: name.into(),
+        title: format!("List {name}").into(),
+        stale_after: Duration::from_secs(7 * DAY),
+    }
+}
+
+fn fill(directory: &Path, text: &str, now: u64) -> Result<Filled, FillError> {
+    Fill::prepare(directory, &slot("iwf"), text.as_bytes(), None, now)?.commit()
+}
+
+fn loaded(directory: &Path, last: Option<&Sealed>) -> Sealed {
+    load(directory, &[slot("iwf"), slot("ctiru")], last)
+}
+
+fn sealed(text: &str) -> (TempDir, Sealed) {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path(), text, NOW).unwrap();
+    let sealed = loaded(directory.path(), None);
+    (directory, sealed)
+}
+
+/// As the proxy asks: `host`, `host:port`, or either with a path.
+fn hits(sealed: &Sealed, address: &str) -> bool {
+    let (authority, path) = match address.find('/') {
+        Some(at) => (&address[..at], Some(&address[at..])),
+        None => (address, None),
+    };
+    let (host, port) = weir_host::parse_authority(authority).unwrap();
+    let port = port.unwrap_or(80);
+    match path {
+        Some(path) => {
+            let (path, query) = path
+                .split_once('?')
+                .map_or((path, None), |(path, query)| (path, Some(query)));
+            sealed
+                .of_url(&host, port, &normal_path(path), query)
+                .is_some()
+        }
+        None => sealed.of_host(&host, port).is_some(),
+    }
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("host-{number}.bad.example"))
+        .collect()
+}
+
+fn text(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name}\n")).collect()
+}
+
+#[test]
+fn af_01_every_spelling_of_a_listed_address_is_hit_and_what_is_beside_it_is_not() {
+    let (_directory, sealed) = sealed(
+        "# a comment\r\n\r\nbad.example\nHTTP://Pages.Example/Bad/Thing/ # why\nhttps://pages.example/view.php?id=25\n\
+         ported.example:8443\nport-page.example:8080/x\n192.0.2.7\n[2001:db8::1]\nb\u{fc}cher.example\n::ffff:192.0.2.9\n\
+         shop.example/?cat=\nhttp://plain.example:80/\nhttp://198.51.100.1/8\n",
+    );
+    let table = [
+        ("bad.example", true),
+        ("www.bad.example", true),
+        ("a.b.c.bad.example", true),
+        ("BAD.example.", true),
+        ("bad.example:8080", true),
+        ("bad.example/any/path?x=1", true),
+        ("notbad.example", false),
+        ("bad.example.com", false),
+        ("example", false),
+        ("d.example", false),
+        ("pages.example", false),
+        ("pages.example:443", false),
+        ("pages.example/", false),
+        ("pages.example/bad", false),
+        ("pages.example/bad/thing", true),
+        ("pages.example/BAD/%74hing/", true),
+        ("pages.example//bad/./x/../thing/below?q=1", true),
+        ("www.pages.example:9090/bad/thing", true),
+        ("pages.example/bad/things", false),
+        ("pages.example/bad/thin", false),
+        ("pages.example/a/bad/thing", false),
+        ("pages.example/view.php?id=25", true),
+        ("pages.example/view.php/?id=25", true),
+        ("pages.example/View.php?ID=25&x=1", true),
+        ("pages.example/view.php?id=%32%35", true),
+        ("pages.example/view.php?id=255", false),
+        ("pages.example/view.php?id=2", false),
+        ("pages.example/view.php", false),
+        ("pages.example/view.php?", false),
+        ("ported.example", false),
+        ("ported.example:8443", true),
+        ("x.ported.example:8443/y", true),
+        ("port-page.example:8080", false),
+        ("port-page.example:8080/x/y", true),
+        ("port-page.example/x", false),
+        ("192.0.2.7", true),
+        ("192.0.2.8", false),
+        ("[::ffff:192.0.2.7]", true),
+        ("192.0.2.9", true),
+        ("[2001:db8::1]/x", true),
+        ("[2001:db8::2]", false),
+        ("xn--bcher-kva.example", true),
+        ("shop.example/?cat=7", true),
+        ("shop.example/?dog=7", false),
+        ("plain.example", true),
+        ("plain.example:8443", true),
+        ("198.51.100.1", false),
+        ("198.51.100.1/8", true),
+    ];
+    for (address, expected) in table {
+        assert_eq!(hits(&sealed, address), expected, "{address}");
+    }
+    let all = Host::parse("pages.example").unwrap();
+    assert_eq!(sealed.of_url(&all, 80, "*", None), None);
+}
+
+#[test]
+fn a_long_path_or_query_costs_no_more_than_the_deepest_entry() {
+    let (_directory, sealed) = sealed("pages.example/a/b?x=1&y=2\n");
+    let long = format!("pages.example/{}", "a/".repeat(30_000));
+    let query = format!("pages.example/a/b?{}", "x&".repeat(30_000));
+    let began = std::time::Instant::now();
+    for _ in 0..100 {
+        assert!(!hits(&sealed, &query));
+        let host = Host::parse("pages.example").unwrap();
+        assert_eq!(
+            sealed.of_url(&host, 80, &long["pages.example".len()..], None),
+            None
+        );
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+fn label() -> impl Strategy<Value = String> {
+    "[a-z0-9][a-z0-9-]{0,8}"
+}
+
+/// Another spelling of the same text: letters in either case, some as triplets where that may be.
+fn respelt(text: &str, choices: &[u8], triplets: bool) -> String {
+    let choice = |at: usize| choices.get(at % choices.len()).copied().unwrap_or(0);
+    text.char_indices()
+        .map(|(at, c)| match choice(at) % 4 {
+            1 => c.to_ascii_uppercase().to_string(),
+            2 if triplets && c.is_ascii_alphanumeric() => format!("%{:02x}", c as u32),
+            3 if triplets && c == '/' => "/./".to_owned(),
+            _ => c.to_string(),
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// AF-01: every spelling of what is listed is hit, with everything below it; its siblings are not.
+    #[test]
+    fn af_01_no_spelling_gets_past_a_list(
+        labels in prop::collection::vec(label(), 1..4),
+        segments in prop::collection::vec("[a-z0-9_~.-]{0,6}[a-z]", 1..4),
+        choices in prop::collection::vec(any::<u8>(), 1..40),
+        below in label(),
+    ) {
+        let host = format!("{}.org.example", labels.join("."));
+        let page = format!("other.example/{}", segments.join("/"));
+        let (_directory, sealed) = sealed(&format!("{host}\n{page}\n"));
+        let spelt = respelt(&host, &choices, false);
+        prop_assert!(hits(&sealed, &spelt));
+        let (under, beside) = (format!("{below}.{spelt}"), format!("x{host}"));
+        prop_assert!(hits(&sealed, &under));
+        prop_assert!(!hits(&sealed, &beside));
+        let above = "org.example";
+        prop_assert!(!hits(&sealed, above));
+        let path = page.strip_prefix("other.example").unwrap();
+        let spelt = format!("OTHER.example{}", respelt(path, &choices, true));
+        prop_assert!(hits(&sealed, &spelt), "{}", spelt);
+        let (deeper, with_query) = (format!("{spelt}/{below}"), format!("{spelt}?{below}"));
+        prop_assert!(hits(&sealed, &deeper));
+        prop_assert!(hits(&sealed, &with_query));
+        let longer = format!("{page}x");
+        prop_assert!(!hits(&sealed, &longer));
+        prop_assert!(!hits(&sealed, "other.example"));
+    }
+}
+
+#[test]
+fn af_03_no_entry_stands_in_any_file_nor_in_any_text_for_debugging() {
+    let secret = ["very-secret-name", "hidden-path-here", "secret-query"];
+    let text = format!(
+        "{}.example\nfor-pages.example/{}?{}=1\n",
+        secret[0], secret[1], secret[2]
+    );
+    let (directory, sealed) = sealed(&text);
+    fill(directory.path(), &text, NOW + 60).unwrap();
+    let files: Vec<_> = fs::read_dir(directory.path()).unwrap().flatten().collect();
+    let mut kept: Vec<String> = files
+        .iter()
+        .map(|file| file.file_name().into_string().unwrap())
+        .collect();
+    kept.sort();
+    assert_eq!(kept, ["iwf.previous", "iwf.sealed", "key", "ledger.json"]);
+    for file in files {
+        let bytes = fs::read(file.path()).unwrap();
+        for word in secret.iter().chain(&["for-pages", "example"]) {
+            let found = memchr::memmem::find(&bytes, word.as_bytes());
+            assert!(found.is_none(), "{:?} has {word}", file.path());
+        }
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
+    }
+    let prepared =
+        Fill::prepare(directory.path(), &slot("iwf"), text.as_bytes(), None, NOW).unwrap();
+    let shown = format!(
+        "{sealed:?} {prepared:?} {:?}",
+        sealed.slots().collect::<Vec<_>>()
+    );
+    let key = Key::open(directory.path()).unwrap().unwrap();
+    let tag = prepared_tag(&key, secret[0]);
+    for word in secret.iter().copied().chain(["for-pages", tag.as_str()]) {
+        assert!(!shown.contains(word), "{shown}");
+    }
+}
+
+fn prepared_tag(key: &Key, name: &str) -> String {
+    let mut tagging = key.tag(b'h');
+    tagging.add(format!("{name}.example").as_bytes());
+    tagging.tag().to_string()
+}
+
+#[test]
+fn af_03_the_same_list_on_another_machine_is_other_bytes() {
+    let (one, _) = sealed("bad.example\n");
+    let (other, _) = sealed("bad.example\n");
+    let read = |directory: &TempDir| fs::read(directory.path().join("iwf.sealed")).unwrap();
+    assert_ne!(read(&one), read(&other));
+}
+
+#[test]
+fn a_file_damaged_at_any_byte_or_cut_anywhere_is_refused_and_the_one_before_stays() {
+    let (directory, _) = sealed("first.example\npages.example/x\n");
+    fill(
+        directory.path(),
+        "first.example\npages.example/x\nsecond.example\n",
+        NOW + 60,
+    )
+    .unwrap();
+    let file = directory.path().join("iwf.sealed");
+    let whole = fs::read(&file).unwrap();
+    let before = loaded(directory.path(), None);
+    assert!(hits(&before, "second.example"));
+    let key = Key::open(directory.path()).unwrap().unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        assert!(Generation::read(&bytes, "iwf", &key).is_err(), "byte {at}");
+        assert!(
+            Generation::read(&whole[..at], "iwf", &key).is_err(),
+            "cut at {at}"
+        );
+    }
+    assert_eq!(
+        Generation::read(&whole, "ctiru", &key).unwrap_err(),
+        FileError::Slot
+    );
+    for at in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        fs::write(&file, &bytes).unwrap();
+        let after = loaded(directory.path(), None);
+        assert!(
+            hits(&after, "first.example") && hits(&after, "pages.example/x"),
+            "{at}"
+        );
+        let state = after.slots().next().unwrap();
+        assert!(state.fault.is_some() && state.protection(NOW) == Protection::Alarmed);
+        // What a running Weir has in memory is newer than the file before.
+        let kept = loaded(directory.path(), Some(&before));
+        assert!(hits(&kept, "second.example"), "{at}");
+    }
+}
+
+#[test]
+fn af_01_a_file_or_key_that_goes_missing_opens_nothing_while_weir_runs_and_is_told() {
+    let (directory, before) = sealed("bad.example\n");
+    for name in ["iwf.sealed", "key", "ledger.json"] {
+        fs::remove_file(directory.path().join(name)).unwrap();
+        let after = loaded(directory.path(), Some(&before));
+        assert!(hits(&after, "bad.example"), "{name}");
+        let state = after.slots().next().unwrap();
+        assert!(state.fault.is_some(), "{name}");
+    }
+    // And over one more reload, and with the slot's name gone from the configuration.
+    let after = loaded(directory.path(), Some(&before));
+    let later = load(directory.path(), &[], Some(&after));
+    assert!(hits(&later, "bad.example"));
+}
+
+#[test]
+fn af_02_a_slot_is_never_well_without_a_fresh_list() {
+    let (directory, sealed) = sealed("bad.example\n");
+    let states: Vec<_> = sealed.slots().collect();
+    assert_eq!(states[0].protection(NOW + DAY), Protection::Protected);
+    assert_eq!(states[0].protection(NOW + 7 * DAY), Protection::Stale);
+    assert!(!states[0].is_protected(NOW + 7 * DAY));
+    assert_eq!(states[1].protection(NOW), Protection::Empty);
+    assert!(!states[1].is_protected(NOW));
+    for name in ["iwf.sealed", "key"] {
+        fs::remove_file(directory.path().join(name)).unwrap();
+        let lost = loaded(directory.path(), None);
+        let state = lost.slots().next().unwrap();
+        assert_eq!(state.protection(NOW), Protection::Lost, "{name}");
+    }
+}
+
+#[test]
+fn af_01_a_slot_that_was_filled_stays_enforced_when_no_configuration_names_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = slot("county");
+    Fill::prepare(directory.path(), &own, b"bad.example\n", None, NOW)
+        .unwrap()
+        .commit()
+        .unwrap();
+    let sealed = loaded(directory.path(), None);
+    let id = sealed
+        .of_host(&Host::parse("bad.example").unwrap(), 443)
+        .unwrap();
+    let state = sealed.slot(id).unwrap();
+    assert_eq!(
+        (&*state.slot.name, &*state.slot.title),
+        ("county", "List county")
+    );
+}
+
+#[test]
+fn af_01_what_is_no_list_is_refused_with_an_alarm_and_the_list_in_force_stays() {
+    let (directory, _) = sealed("bad.example\nworse.example\n");
+    let faulty = format!("{}not a name at all\nnor/this\\one?\n", text(&names(30)));
+    let table = [
+        ("", "no entry"),
+        ("# nothing\n\n", "no entry"),
+        ("bad.example\n\0worse.example\n", "NUL"),
+        ("<!DOCTYPE html><html>\nbad.example\n", "HTML"),
+        ("\u{feff}\n <html>\nbad.example\n", "HTML"),
+        ("bad.example\nworse.example", "does not end"),
+        (&faulty, "lines 31, 32"),
+        ("bad.example\nworse.example\nco.uk\n", "line 3"),
+        ("google.com\nbad.example\nworse.example\n", "line 1"),
+        ("bad.example\n10.0.0.0/8\n", "line 2"),
+        ("bad.example\nsite.example/#part\n", "line 2"),
+        ("bad.example\ncom\n", "line 2"),
+        ("bad.example\n*.worse.example\n", "line 2"),
+    ];
+    for (text, why) in table {
+        let error = fill(directory.path(), text, NOW + 60)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(why), "{text:?}: {error}");
+        assert!(
+            !error.contains("example") && !error.contains("google"),
+            "{error}"
+        );
+        let after = loaded(directory.path(), None);
+        assert!(
+            hits(&after, "bad.example") && hits(&after, "worse.example"),
+            "{text:?}"
+        );
+        let state = after.slots().next().unwrap();
+        assert_eq!(state.refused.as_ref().unwrap().at, NOW + 60);
+        assert_eq!(state.protection(NOW), Protection::Alarmed, "{text:?}");
+    }
+    let mixed = format!("{}bad.example\nworse.example\nno name\n", text(&names(30)));
+    let filled = fill(directory.path(), &mixed, NOW + 120).unwrap();
+    assert_eq!(
+        (filled.faults, filled.faulty_lines, filled.lines),
+        (1, vec![33], 33)
+    );
+    let state = loaded(directory.path(), None);
+    assert_eq!(
+        state.slots().next().unwrap().refused,
+        None,
+        "the alarm ends"
+    );
+}
+
+#[test]
+fn af_01_a_list_that_lost_more_than_a_fifth_is_refused_and_small_losses_of_one_day_add_up() {
+    let all = names(100);
+    let (directory, _) = sealed(&text(&all));
+    let path = directory.path();
+    assert!(matches!(
+        fill(path, &text(&all[..79]), NOW + 60),
+        Err(FillError::Shrunk {
+            lost: 21,
+            there: 100,
+            ..
+        })
+    ));
+    let filled = fill(path, &text(&all[..90]), NOW + 60).unwrap();
+    assert_eq!((filled.entries, filled.came, filled.went), (90, 0, 10));
+    assert!(
+        !hits(&loaded(path, None), &all[95]),
+        "what a publisher takes back is open at once"
+    );
+    fill(path, &text(&all[..80]), NOW + 120).unwrap();
+    for step in 1..20 {
+        assert!(fill(path, &text(&all[..79]), NOW + 120 + step).is_err());
+    }
+    // Nor by others in their place.
+    let others: Vec<String> = all[30..80]
+        .iter()
+        .cloned()
+        .chain((0..60).map(|n| format!("new-{n}.example")))
+        .collect();
+    assert!(fill(path, &text(&others), NOW + 200).is_err());
+}
+
+#[test]
+fn af_01_padding_a_list_does_not_open_what_has_been_there_for_a_week() {
+    let all = names(100);
+    let (directory, _) = sealed(&text(&all));
+    let padding: Vec<String> = (0..2000).map(|n| format!("pad-{n}.example")).collect();
+    let padded: Vec<String> = all.iter().chain(&padding).cloned().collect();
+    let later = NOW + 8 * DAY;
+    fill(directory.path(), &text(&padded), later).unwrap();
+    let gone: Vec<String> = padded[50..].to_vec();
+    assert!(matches!(
+        fill(directory.path(), &text(&gone), later + 60),
+        Err(FillError::Shrunk { .. })
+    ));
+    assert!(hits(&loaded(directory.path(), None), &all[0]));
+}
+
+#[test]
+fn a_list_whose_entries_change_a_tenth_a_day_goes_on_and_so_does_one_after_the_holidays() {
+    let directory = tempfile::tempdir().unwrap();
+    let of_day = |day: usize| -> Vec<String> {
+        (day * 10..day * 10 + 100)
+            .map(|number| format!("day-{number}.example"))
+            .collect()
+    };
+    for day in 0..30_u64 {
+        fill(
+            directory.path(),
+            &text(&of_day(day as usize)),
+            NOW + day * DAY,
+        )
+        .unwrap();
+    }
+    let after = of_day(60);
+    fill(directory.path(), &text(&after), NOW + 45 * DAY).unwrap();
+    assert!(hits(&loaded(directory.path(), None), &after[0]));
+}
+
+#[test]
+fn a_list_that_really_became_smaller_is_taken_after_a_week_of_alarm_and_not_by_planting_one() {
+    let all = names(100);
+    let (directory, _) = sealed(&text(&all));
+    let path = directory.path();
+    let small = text(&all[..40]);
+    let Err(FillError::Shrunk { from, .. }) = fill(path, &small, NOW) else {
+        panic!("it was taken");
+    };
+    assert_eq!(from, NOW + 7 * DAY);
+    // The usual list comes in between: the smaller one was an accident, or planted.
+    fill(path, &text(&all), NOW + DAY).unwrap();
+    assert!(fill(path, &small, NOW + 7 * DAY).is_err());
+    assert!(fill(path, &small, NOW + 13 * DAY).is_err());
+    assert!(
+        fill(path, &text(&all[..10]), NOW + 14 * DAY).is_err(),
+        "another size begins anew"
+    );
+    assert!(fill(path, &small, NOW + 15 * DAY).is_err());
+    let state = loaded(path, None);
+    assert!(hits(&state, &all[99]));
+    fill(path, &small, NOW + 23 * DAY).unwrap();
+    let after = loaded(path, None);
+    assert!(hits(&after, &all[0]) && !hits(&after, &all[99]));
+    // And the next day's is measured by it.
+    fill(path, &small, NOW + 24 * DAY).unwrap();
+}
+
+#[test]
+fn a_lost_key_makes_the_slot_unprotected_and_a_new_list_is_measured_by_the_number_before() {
+    let all = names(100);
+    let (directory, _) = sealed(&text(&all));
+    fs::remove_file(directory.path().join("key")).unwrap();
+    assert!(fill(directory.path(), &text(&all[..50]), NOW + 60).is_err());
+    fill(directory.path(), &text(&all), NOW + 120).unwrap();
+    let after = loaded(directory.path(), None);
+    assert!(hits(&after, &all[0]));
+    assert_eq!(
+        after.slots().next().unwrap().protection(NOW + 120),
+        Protection::Protected
+    );
+}
+
+#[test]
+fn of_two_lists_that_have_a_host_the_first_is_named_and_both_are_enforced() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("ctiru", "both.example\npages.example/x\n"),
+        ("iwf", "both.example\nown.example\n"),
+    ] {
+        Fill::prepare(directory.path(), &slot(name), text.as_bytes(), None, NOW)
+            .unwrap()
+            .commit()
+            .unwrap();
+    }
+    let sealed = loaded(directory.path(), None);
+    let list = |host: &str| {
+        let id = sealed.of_host(&Host::parse(host).unwrap(), 80)?;
+        Some(sealed.slot(id)?.slot.name.to_string())
+    };
+    assert_eq!(list("both.example").as_deref(), Some("iwf"));
+    assert_eq!(list("own.example").as_deref(), Some("iwf"));
+    assert_eq!(list("pages.example"), None);
+    assert!(hits(&sealed, "pages.example/x"));
+}
+
+#[test]
+fn the_numbers_of_a_slot_say_how_many_entries_a_tunnel_hides() {
+    let (_directory, sealed) =
+        sealed("bad.example\nbad.example\npages.example/a\npages.example/b\nported.example:8080\n");
+    let held = sealed.slots().next().unwrap().held.clone().unwrap();
+    assert_eq!((held.entries, held.pages, held.made), (4, 2, NOW));
+    assert_eq!(held.digest.len(), 32);
+}
+
+#[test]
+fn a_change_of_any_file_is_seen_without_reading_it() {
+    let (directory, _) = sealed("bad.example\n");
+    let before = stamps(directory.path());
+    assert_eq!(before.len(), 3);
+    fs::write(directory.path().join("iwf.sealed.new"), "half").unwrap();
+    assert_eq!(stamps(directory.path()), before);
+    fill(directory.path(), "bad.example\nworse.example\n", NOW + 1).unwrap();
+    assert_ne!(stamps(directory.path()), before);
+}
+
+/// What a look-up costs; run with `--release --ignored --nocapture` for figures.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_look_up_costs() {
+    let mut text = text(&names(20_000));
+    for number in 0..20_000 {
+        text.push_str(&format!(
+            "pages-{}.example/a/{number}/image.jpg\n",
+            number % 500
+        ));
+    }
+    let (_directory, sealed) = sealed(&text);
+    let hosts = [
+        "www.bbc.co.uk",
+        "a.b.c.d.nobody.example",
+        "pages-7.example",
+        "host-9.bad.example",
+    ];
+    let hosts: Vec<Arc<Host>> = hosts
+        .iter()
+        .map(|host| Arc::new(Host::parse(host).unwrap()))
+        .collect();
+    for host in &hosts {
+        for path in [None, Some("/a/b/c/d/e.html")] {
+            let began = std::time::Instant::now();
+            const TIMES: u32 = 1_000_000;
+            let mut found = 0;
+            for _ in 0..TIMES {
+                let host = std::hint::black_box(&**host);
+                let hit = match path {
+                    Some(path) => sealed.of_url(host, 80, path, None),
+                    None => sealed.of_host(host, 443),
+                };
+                found += u32::from(hit.is_some());
+            }
+            println!(
+                "{host} {path:?}: {:?} (hits {found})",
+                began.elapsed() / TIMES
+            );
+        }
+    }
+}
