@@ -31,6 +31,7 @@ mod reply;
 mod request;
 mod resolve;
 mod run;
+mod sealed;
 mod seats;
 mod shared;
 mod size;

@@ -6,6 +6,7 @@
 
 use crate::clock;
 use crate::held::{self, Filled};
+use crate::sealed;
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
@@ -20,6 +21,7 @@ use weir_monitoring::{End, Kind, Record};
 const CONFIGURATION: &str = "configuration";
 const LISTS: &str = "lists";
 const USERS: &str = "users";
+const MANDATORY: &str = "mandatory lists";
 
 /// Where the configuration came from.
 #[derive(Clone, Debug)]
@@ -77,11 +79,12 @@ pub(crate) struct Changed {
 /// Reads the configuration again, with policy, lists and users.
 pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     let path = state.origin.0.clone();
+    let before = shared.snapshot.load_full();
     let done = apply(
         shared,
         state,
         CONFIGURATION,
-        &[CONFIGURATION, LISTS, USERS],
+        &[CONFIGURATION, LISTS, USERS, MANDATORY],
         move |old| {
             let loaded = weir_config::load(path.as_deref())?;
             let refused = needs_restart(&old.settings, &loaded);
@@ -90,13 +93,15 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
             }
             let (index, filled) = lists(&loaded.settings, old)?;
             let users = users(&loaded.settings, old)?;
-            let mut new = Snapshot::build(loaded, index, users)?;
+            let mandatory = sealed::load(&loaded.settings, Some(&old.sealed));
+            let mut new = Snapshot::build(loaded, index, users, mandatory)?;
             new.filled = filled;
             Ok(new)
         },
     )
     .await;
     if done {
+        sealed::tell(shared, Some(&before.sealed), &shared.snapshot.load().sealed);
         note_versions(shared, false).await;
     }
 }
@@ -125,13 +130,37 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
             path: None,
             warnings: Vec::new(),
         };
-        let mut new = Snapshot::build(loaded, index, users)?;
+        let mut new = Snapshot::build(loaded, index, users, Arc::clone(&old.sealed))?;
         new.filled = filled;
         Ok(new)
     })
     .await;
     if done && changed.lists {
         note_versions(shared, false).await;
+    }
+}
+
+/// Takes up changed mandatory lists under the settings in force, whatever other files say: no fault of theirs keeps such a
+/// list out. One that is damaged or gone leaves in force what is.
+pub(crate) async fn mandatory(shared: &Arc<Shared>, state: &Arc<State>) {
+    let before = shared.snapshot.load_full();
+    let covered = &[MANDATORY];
+    let done = apply(shared, state, MANDATORY, covered, move |old| {
+        let loaded = Loaded {
+            settings: old.settings.clone(),
+            policy: old.policy_file.clone(),
+            path: None,
+            warnings: Vec::new(),
+        };
+        let mandatory = sealed::load(&old.settings, Some(&old.sealed));
+        let (index, users) = (Arc::clone(&old.index), Arc::clone(&old.users));
+        let mut new = Snapshot::build(loaded, index, users, mandatory)?;
+        new.filled = Arc::clone(&old.filled);
+        Ok(new)
+    })
+    .await;
+    if done {
+        sealed::tell(shared, Some(&before.sealed), &shared.snapshot.load().sealed);
     }
 }
 

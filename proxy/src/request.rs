@@ -80,12 +80,15 @@ async fn serve(
             return Err(answer);
         }
     };
-    task.note(|record| {
-        record.scheme = Some(target.scheme.as_str());
-        record.host = Some(target.host.shared());
-        record.port = target.port;
-        record.initiator = initiator(&request);
-    });
+    let path = normal_path(target.path());
+    let mandatory = decision::note_target(
+        task,
+        snapshot,
+        target.scheme.as_str(),
+        (&target.host, target.port),
+        Some((&path, target.query())),
+    );
+    task.note(|record| record.initiator = initiator(&request));
     let who = match &conn.inner {
         Some(inner) => {
             decision::note_who(task, &inner.who);
@@ -106,8 +109,8 @@ async fn serve(
             format!("Requests to port {} are not allowed here.", target.port),
         ));
     }
-    let path = normal_path(target.path());
-    if request.method() == Method::POST && path == CONTINUE_PATH {
+    // No click lifts a mandatory list.
+    if request.method() == Method::POST && path == CONTINUE_PATH && mandatory.is_none() {
         return proceed(conn, snapshot, task, &who, &target, request).await;
     }
     // Kept apart from the request, which is rebuilt for the origin.
@@ -118,6 +121,7 @@ async fn serve(
         method: method.as_str(),
         path: Some(&path),
         query: target.query(),
+        mandatory,
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
     let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;

@@ -12,6 +12,7 @@ use crate::listener;
 use crate::login::Verifier;
 use crate::reload::{self, Origin};
 use crate::resolve::{Names, Resolver};
+use crate::sealed;
 use crate::shared::{Parts, Shared};
 use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
@@ -80,6 +81,7 @@ fn log_to_stderr(settings: &Settings) {
 
 fn start(loaded: Loaded) -> anyhow::Result<()> {
     let descriptors = descriptors::raise();
+    sealed::no_core_dumps();
     let origin = Origin::of(&loaded);
     crate::users::file::make_private(&loaded.settings.state)
         .with_context(|| format!("state directory {}", loaded.settings.state.display()))?;
@@ -88,7 +90,8 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let mut first = Snapshot::build(loaded, index, users)?;
+    let mandatory = sealed::load(&loaded.settings, None);
+    let mut first = Snapshot::build(loaded, index, users, mandatory)?;
     first.filled = Arc::new(held::filled(&report));
     held::tell_faults(&report);
     let sockets = bind(&first.settings)?;
@@ -220,6 +223,7 @@ async fn serve(
         stop.cancelled().await;
     }));
     announce(&shared, &report);
+    sealed::tell(&shared, None, &shared.snapshot.load().sealed);
     signals(&shared, &state).await?;
     drain(&shared, settings.deadlines.drain, &mut finished).await?;
     if let Err(error) = shared.allowance.save() {

@@ -130,7 +130,7 @@ fn all(directory: &Path, wanted: &[Slot], ledger: &Ledger, in_memory: &[&Slot]) 
         .collect();
     others.sort_unstable();
     others.dedup();
-    others.retain(|name| crate::category::check_name(name).is_ok());
+    others.retain(|name| is_name(name));
     for name in others {
         if slots.iter().any(|slot| *slot.name == *name) {
             continue;
@@ -145,6 +145,12 @@ fn all(directory: &Path, wanted: &[Slot], ledger: &Ledger, in_memory: &[&Slot]) 
     }
     slots.truncate(SLOTS_MAX);
     slots
+}
+
+/// A name that the configuration could give a slot.
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 fn has_files(directory: &Path, slot: &str) -> bool {

@@ -22,7 +22,7 @@ const FILE: &str = "audit.jsonl";
 ///
 /// # Errors
 /// When the line cannot be made durable.
-pub(super) fn note(state: &Path, command: &str, about: Value) -> Result<(), Failure> {
+pub(crate) fn note(state: &Path, command: &str, about: Value) -> Result<(), Failure> {
     let line = json!({
         "time": Timestamp::now().to_string(),
         "uid": rustix::process::getuid().as_raw(),

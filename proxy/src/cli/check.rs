@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 use serde_json::{Value, json};
+use weir_categories::sealed::Protection;
 use weir_categories::{Built, MatchKind, Report};
 use weir_config::{Fault, Faults, Loaded, Settings};
 
 use super::{Answer, Failure, lists, output, shown_path};
 use crate::held;
+use crate::sealed;
 use crate::terms;
 use crate::titles;
 use crate::tls;
@@ -80,6 +82,7 @@ impl Findings {
         self.take(tls::client_config(&loaded.settings.origin.trusted_roots));
         self.users(&loaded.settings.users_file());
         self.state(&loaded.settings.state);
+        self.mandatory(&loaded.settings);
         if let Some(ending) = terms::ending_now(&loaded.policy) {
             self.warn(loaded.policy.file.clone(), "term", ending);
         }
@@ -142,6 +145,19 @@ impl Findings {
             key: "state".to_owned(),
             message: unusable,
         });
+    }
+
+    /// AF-02: every slot is told of, one that is not as it should be as a warning.
+    fn mandatory(&mut self, settings: &Settings) {
+        let now = sealed::now();
+        let directory = weir_config::lists::sealed(settings);
+        for state in sealed::load(settings, None).slots() {
+            let told = sealed::told(state, now);
+            match state.protection(now) {
+                Protection::Protected => self.summary.push(told),
+                _ => self.warn(directory.clone(), "mandatory", told),
+            }
+        }
     }
 
     fn lists(&mut self, loaded: &Loaded, built: &Built) {
