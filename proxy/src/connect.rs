@@ -4,6 +4,7 @@
 //! Decides which ports may carry what. The verdict is `weir-policy`'s, the second one, on
 //! the TLS server name, included: the stricter of the two wins (threats §2).
 
+use crate::conceal;
 use crate::conn::{Conn, Inner, Response, Takeover};
 use crate::connection;
 use crate::decision::{self, Asked, Decided};
@@ -251,7 +252,7 @@ fn authority(
     let Some(port) = port else {
         return Err(refused("The target of a CONNECT names a host and a port."));
     };
-    let mandatory = decision::note_target(task, snapshot, "connect", (&host, port), None);
+    let mandatory = conceal::target(task, snapshot, "connect", (&host, port), None);
     decision::one_host_field(&parsed.fields, parsed.version).map_err(refused)?;
     framing::request(&parsed.fields, parsed.version, parsed.raw).map_err(refused)?;
     let framed = parsed.fields.contains_key(header::TRANSFER_ENCODING)
@@ -439,7 +440,7 @@ fn server_name_allowed(
     if opened.host.as_name() == Some(name) {
         return Ok(());
     }
-    let mandatory = decision::note_server_name(task, &opened.snapshot, (name, opened.port));
+    let mandatory = conceal::server_name(task, &opened.snapshot, (name, opened.port));
     let host = Host::Name(name.clone());
     let asked = Asked {
         host: &host,

@@ -21,7 +21,7 @@ use std::time::Instant;
 use weir_bandwidth::{Cap, FlowSpec};
 use weir_categories::sealed::{SlotId, State};
 use weir_categories::{CategoryId, CategorySet};
-use weir_host::{Host, Name, parse_authority};
+use weir_host::{Host, parse_authority};
 use weir_monitoring::{End, Identity, Kind};
 use weir_policy::{Action, Facts, Stage, Verdict};
 
@@ -38,7 +38,7 @@ pub(crate) struct Asked<'a> {
     /// In the form of [`weir_host::normal_path`]; absent where it cannot be seen.
     pub(crate) path: Option<&'a str>,
     pub(crate) query: Option<&'a str>,
-    /// From [`note_target`].
+    /// From [`crate::conceal`].
     pub(crate) mandatory: Option<SlotId>,
 }
 
@@ -61,55 +61,6 @@ pub(crate) fn begin(conn: &Rc<Conn>, snapshot: &Snapshot, method: &str) -> Rc<Ta
         record.lists_version = Some(Arc::clone(&snapshot.lists_version));
     });
     task
-}
-
-/// Notes what is asked for as soon as it is known: path and query in normal form, where they can be seen. What a mandatory
-/// list has, which is given back, is not noted, now or later: no row that is written from here on holds it (LM-28), also
-/// where the person is still to be asked for a password.
-pub(crate) fn note_target(
-    task: &Task,
-    snapshot: &Snapshot,
-    scheme: &'static str,
-    (host, port): (&Host, u16),
-    page: Option<(&str, Option<&str>)>,
-) -> Option<SlotId> {
-    let mandatory = mandatory(snapshot, (host, port), page);
-    if mandatory.is_some() {
-        task.conceal();
-    }
-    task.note(|record| {
-        record.scheme = Some(scheme);
-        if mandatory.is_none() {
-            record.host = Some(host.shared());
-            record.port = port;
-        }
-    });
-    mandatory
-}
-
-/// [`note_target`] for the second name of a tunnel.
-pub(crate) fn note_server_name(
-    task: &Task,
-    snapshot: &Snapshot,
-    (name, port): (&Name, u16),
-) -> Option<SlotId> {
-    let mandatory = mandatory(snapshot, (&Host::Name(name.clone()), port), None);
-    match mandatory {
-        Some(_) => task.conceal(),
-        None => task.note(|record| record.sni = Some(Arc::clone(name.as_arc()))),
-    }
-    mandatory
-}
-
-fn mandatory(
-    snapshot: &Snapshot,
-    (host, port): (&Host, u16),
-    page: Option<(&str, Option<&str>)>,
-) -> Option<SlotId> {
-    match page {
-        Some((path, query)) => snapshot.sealed.of_url(host, port, path, query),
-        None => snapshot.sealed.of_host(host, port),
-    }
 }
 
 /// Notes who asks.

@@ -6,6 +6,7 @@ mod body;
 mod bound;
 mod cli;
 mod clock;
+mod conceal;
 mod conn;
 mod connect;
 mod connection;

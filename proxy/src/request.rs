@@ -4,6 +4,7 @@
 //! two ways is refused (threats §1 rule 2).
 
 use crate::body::Body;
+use crate::conceal;
 use crate::conn::{Conn, Response};
 use crate::connect;
 use crate::deadline::Phase;
@@ -81,7 +82,7 @@ async fn serve(
         }
     };
     let path = normal_path(target.path());
-    let mandatory = decision::note_target(
+    let mandatory = conceal::target(
         task,
         snapshot,
         target.scheme.as_str(),

@@ -54,3 +54,8 @@ fn every_configuration_of_the_corpus_is_read_or_every_fault_is_named() {
 fn every_list_of_the_corpus_is_counted_line_by_line() {
     replay("list_format", targets::list_format);
 }
+
+#[test]
+fn every_file_of_a_mandatory_list_of_the_corpus_is_refused_or_answers() {
+    replay("sealed_file", targets::sealed_file);
+}

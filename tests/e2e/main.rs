@@ -8,6 +8,7 @@ mod connect;
 mod egress;
 mod identity;
 mod lists;
+mod mandatory;
 mod memory;
 mod policy;
 mod records;

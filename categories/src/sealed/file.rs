@@ -186,6 +186,13 @@ impl Generation {
     }
 }
 
+pub(super) fn with_right_sum(bytes: &[u8], key: &Key) -> Vec<u8> {
+    let content = bytes.len().saturating_sub(SUM);
+    let mut out = bytes.get(..content).unwrap_or_default().to_vec();
+    out.extend_from_slice(&key.sum(&out));
+    out
+}
+
 fn rows(bytes: &[u8], count: u64) -> Result<Vec<Row>, FileError> {
     let (chunks, rest) = bytes.as_chunks::<ROW>();
     if !rest.is_empty() || chunks.len() as u64 != count {

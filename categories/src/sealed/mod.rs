@@ -252,6 +252,39 @@ fn table_of(lists: &[(SlotId, &Generation)]) -> Table {
     table
 }
 
+/// What a file of a slot says, alone: for checking readers.
+///
+/// # Errors
+/// [`FileError`] for anything but the whole file of this slot under this key.
+pub fn open_alone(bytes: &[u8], slot: &Slot, key: Key) -> Result<Sealed, FileError> {
+    let generation = Generation::read(bytes, &slot.name, &key)?;
+    let held = Held {
+        entries: generation.entries(),
+        pages: generation.pages(),
+        made: generation.made,
+        digest: generation.digest(&key),
+    };
+    Ok(Sealed::new(vec![InForce {
+        state: State {
+            slot: slot.clone(),
+            held: Some(held),
+            fault: None,
+            refused: None,
+            was_filled: true,
+        },
+        list: Some(List {
+            generation: Arc::new(generation),
+            key: Arc::new(key),
+        }),
+    }]))
+}
+
+/// The same bytes with the check sum that they would need: for checking readers.
+#[must_use]
+pub fn with_right_sum(bytes: &[u8], key: &Key) -> Vec<u8> {
+    file::with_right_sum(bytes, key)
+}
+
 /// The name of the file in force of a slot.
 fn current(slot: &str) -> String {
     format!("{slot}{}", load::ENDING)

@@ -600,3 +600,50 @@ fn what_a_look_up_costs() {
         }
     }
 }
+
+/// Writes what fuzzing begins with: `WEIR_SEEDS=$PWD/fuzz/corpus/sealed_file cargo test -p weir-categories --lib -- --ignored seeds`.
+#[test]
+#[ignore = "writes fuzz/corpus/sealed_file"]
+fn sealed_seeds_for_fuzzing() {
+    let Some(corpus) = std::env::var_os("WEIR_SEEDS") else {
+        return;
+    };
+    let corpus = Path::new(&corpus);
+    fs::create_dir_all(corpus).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("key"), [7; KEY_BYTES]).unwrap();
+    let pages = "pages.example/a/b\npages.example/v?x=1&y=2\nported.example:8080\n192.0.2.9\n";
+    fill(
+        directory.path(),
+        &format!("bad.example\n{pages}worse.example\n"),
+        NOW,
+    )
+    .unwrap();
+    let whole = fs::read(directory.path().join("iwf.sealed")).unwrap();
+    fill(directory.path(), &format!("bad.example\n{pages}"), NOW + 60).unwrap();
+    let with_gone = fs::read(directory.path().join("iwf.sealed")).unwrap();
+    let changed = |at: usize, bytes: &[u8]| {
+        let mut changed = whole.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        changed
+    };
+    let count = 8 + 4 + 65 + 24 + 8;
+    let seeds: [(&str, Vec<u8>); 13] = [
+        ("empty", Vec::new()),
+        ("head-alone", whole[..count + 8].to_vec()),
+        ("whole", whole.clone()),
+        ("with-gone", with_gone),
+        ("cut-in-a-row", whole[..whole.len() - 40].to_vec()),
+        ("other-magic", changed(0, b"WEIRSEAM")),
+        ("other-version", changed(8, &2_u32.to_le_bytes())),
+        ("name-too-long", changed(12, &[255])),
+        ("other-slot", changed(13, b"xyz")),
+        ("too-many-rows", changed(count, &u64::MAX.to_le_bytes())),
+        ("no-rows", changed(count, &0_u64.to_le_bytes())),
+        ("deep", changed(count - 8, &[255; 8])),
+        ("odd-kind", changed(count + 8 + 16, &[9])),
+    ];
+    for (name, bytes) in seeds {
+        fs::write(corpus.join(name), bytes).unwrap();
+    }
+}
