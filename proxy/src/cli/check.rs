@@ -341,7 +341,16 @@ mod tests {
         let directory = directory();
         let (answer, text) = checked(false, directory.path());
         assert_eq!(answer, Answer::Yes, "{text}");
-        assert!(text.starts_with("No faults."), "{text}");
+        assert!(text.contains("\nNo faults."), "{text}");
+        // AF-02: without its list a slot is not passed over.
+        for slot in ["iwf", "ctiru"] {
+            let told = text.lines().any(|line| {
+                line.starts_with("warning:")
+                    && line.contains(slot)
+                    && line.contains("not protected")
+            });
+            assert!(told, "{slot}: {text}");
+        }
         assert!(text.contains("0 users"), "{text}");
     }
 
