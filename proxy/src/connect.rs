@@ -193,9 +193,14 @@ async fn open(
     let (host, port, mandatory) = authority(task, snapshot, parsed)?;
     let who = identify::identify(conn, snapshot, task, &parsed.fields).await?;
     decision::not_a_loop(conn, &parsed.fields)?;
-    let Some(content) = content(snapshot, port) else {
-        task.note(|record| record.error = Some("destination_ip_prohibited"));
-        return Err(port_refused(port));
+    let content = match (content(snapshot, port), mandatory) {
+        (Some(content), _) => content,
+        // What a mandatory list has is a hit, at whatever port; it goes no further than the decision.
+        (None, Some(_)) => Content::Opaque,
+        (None, None) => {
+            task.note(|record| record.error = Some("destination_ip_prohibited"));
+            return Err(port_refused(port));
+        }
     };
     let asked = Asked {
         host: &host,

@@ -98,11 +98,15 @@ async fn serve(
         None => identify::identify(conn, snapshot, task, request.headers()).await?,
     };
     decision::not_a_loop(conn, request.headers())?;
-    if let Some(response) = last_hop(snapshot, task, &request)? {
+    // What a mandatory list has is a hit, whatever else would be answered before it is decided on.
+    if mandatory.is_none()
+        && let Some(response) = last_hop(snapshot, task, &request)?
+    {
         return Ok(response);
     }
     let ports = &snapshot.settings.egress.ports;
-    if !ports.iter().any(|range| range.contains(target.port)) {
+    let is_open = ports.iter().any(|range| range.contains(target.port));
+    if mandatory.is_none() && !is_open {
         return Err(Answer::new(
             StatusCode::FORBIDDEN,
             Some("http_request_denied"),

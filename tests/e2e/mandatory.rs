@@ -202,6 +202,27 @@ fn af_01_lm_28_nothing_lifts_a_mandatory_list_and_no_byte_keeps_the_address() {
         .field("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
     assert_eq!(weir.ask(&upgrade).status, 403);
 
+    // A request that would be answered without a decision, and ports that are not open.
+    let trace =
+        Request::new("TRACE", &origin.url("zealous-host.test", "/")).field("Max-Forwards", "0");
+    let closed = Request::get("http://zealous-host.test:22/");
+    for request in [
+        trace,
+        closed,
+        Request::new("CONNECT", "zealous-host.test:22"),
+    ] {
+        let response = weir.ask(&request);
+        assert_eq!(
+            (response.status, response.field("weir-rule")),
+            (403, "mandatory:iwf")
+        );
+        assert!(
+            !holds(response.text().as_bytes(), "zealous"),
+            "{response:?}"
+        );
+        events.push(response.field("weir-event").to_owned());
+    }
+
     // Somebody whose password is wrong is no hit, and leaves no address either.
     let wrong = Request::get(&origin.url("zealous-host.test", "/")).user("anna", "wrong-password");
     assert_eq!(weir.ask(&wrong).status, 407);
