@@ -74,6 +74,7 @@ impl School {
             path: (stage == Stage::Request).then(|| asked.target.path()),
             categories: &asked.categories,
             periods: self.periods,
+            mandatory: None,
         }
     }
 
@@ -92,6 +93,7 @@ impl School {
             path: Some(&path),
             categories: &categories,
             periods: self.periods,
+            mandatory: None,
         };
         self.policy.decide(&facts).action
     }

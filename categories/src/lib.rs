@@ -10,6 +10,7 @@
 //! - [`Index::host_categories`] and [`Index::url_categories`] are what each request asks; [`Index::find`] tells the exact
 //!   entry for records and pages.
 //! - [`import`] turns an archive of lists into a source; [`edit`] changes the plain text.
+//! - [`sealed`] are the mandatory lists, apart from all the others: kept as keyed hashes, lifted by nothing.
 //! - [`hygiene`] holds back what a new version should not bring unseen; [`history`] keeps every version.
 //!
 //! What a line means is in [`entry`], what one of another format does in [`formats`], what an expression may be in [`expressions`], what a keyword
@@ -36,6 +37,7 @@ mod layer;
 pub mod lock;
 pub mod manifest;
 pub mod report;
+pub mod sealed;
 pub mod source;
 mod store;
 mod swap;

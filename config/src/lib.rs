@@ -26,9 +26,9 @@ pub use policy_file::{
 };
 pub use settings::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListFormat,
-    ListSource, Listener, Lists, Log, LogFormat, LogLevel, Login, LoginMode, Missing, Origin,
-    Place, PortRange, Records, Refresh, RegisteredNetwork, Resolver, Settings, UnknownNetwork,
-    Warn,
+    ListSource, Listener, Lists, Log, LogFormat, LogLevel, Login, LoginMode, MandatoryList,
+    Missing, Origin, Place, PortRange, Records, Refresh, RegisteredNetwork, Resolver, Settings,
+    UnknownNetwork, Warn,
 };
 pub use text::did_you_mean;
 

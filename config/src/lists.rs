@@ -13,3 +13,8 @@ pub fn imported(settings: &Settings) -> PathBuf {
 pub fn compiled(settings: &Settings) -> PathBuf {
     imported(settings).join(".index")
 }
+
+/// The directory of mandatory lists. Its dot keeps it from being taken for a source.
+pub fn sealed(settings: &Settings) -> PathBuf {
+    imported(settings).join(".sealed")
+}

@@ -178,6 +178,47 @@ pub fn keywords(data: &[u8]) {
     }
 }
 
+/// The file of a mandatory list is refused or answers; whatever it holds, nothing panics or stalls, and what is read has the
+/// numbers that it says. An input is taken as it is and with its check sum put right.
+pub fn sealed_file(data: &[u8]) {
+    use weir_categories::sealed::{KEY_BYTES, Key, Slot, open_alone, with_right_sum};
+    let key = || Key::new(&[7; KEY_BYTES]);
+    let slot = Slot {
+        name: "iwf".into(),
+        title: "list".into(),
+        stale_after: std::time::Duration::from_secs(86_400),
+    };
+    let right = with_right_sum(data, &key());
+    for bytes in [data, &right] {
+        let Ok(sealed) = open_alone(bytes, &slot, key()) else {
+            continue;
+        };
+        let other = Key::new(&[8; KEY_BYTES]);
+        assert!(
+            open_alone(bytes, &slot, other).is_err(),
+            "another key opens it"
+        );
+        let held = sealed.slots().find_map(|state| state.held.clone());
+        assert!(held.is_some_and(|held| held.pages <= held.entries));
+        for host in [
+            "a.bad.example",
+            "pages.example",
+            "192.0.2.9",
+            "[2001:db8::1]",
+        ] {
+            let Ok(host) = Host::parse(host) else {
+                continue;
+            };
+            let whole = sealed.of_host(&host, 443);
+            let page = sealed.of_url(&host, 443, "/a/b/c", Some("x=1&y=2"));
+            assert!(
+                whole.is_none() || page.is_some(),
+                "a page of a listed host is open"
+            );
+        }
+    }
+}
+
 /// Settings and a policy, parted by a NUL, are read or every fault says what is wrong.
 pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {

@@ -179,7 +179,8 @@ record! {
         category: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
         /// Every category of the target.
         categories: Option<Arc<str>> => MaybeText<4096>, event, "names joined by commas, at most 4096 bytes";
-        /// List that put the target into the category (LM-34, AF-14).
+        /// List that put the target into the category (LM-34, AF-14), or the mandatory list that has it: then the row holds
+        /// nothing of the address (LM-28).
         list: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
         /// The entry of that list, as listed.
         entry: Option<Arc<str>> => MaybeText<2048>, event, "at most 2048 bytes";
@@ -249,6 +250,14 @@ impl Record {
             inspected: false,
             note: None,
         }
+    }
+
+    /// Takes away everything that tells of the address: where it was, what it was called, what lists said of it. What is left
+    /// names the mandatory list, the rule and the event (LM-28).
+    pub fn conceal_address(&mut self) {
+        (self.host, self.path, self.sni) = (None, None, None);
+        (self.origin, self.port) = (None, 0);
+        (self.category, self.categories, self.entry) = (None, None, None);
     }
 
     /// Whether content-grade fields of this row are kept: only for what was blocked or flagged (LM-04).

@@ -124,6 +124,28 @@ fn an_address_is_stored_in_one_spelling() {
     assert_eq!(column.null_count(), 0);
 }
 
+#[test]
+fn lm_28_a_concealed_row_names_list_rule_and_event_and_nothing_of_the_address() {
+    let mut record = Record::new(Kind::TunnelClose, EventId(7), 5);
+    let secret = || Some(Arc::from("secret.example"));
+    (record.host, record.sni, record.entry) = (secret(), secret(), secret());
+    (record.category, record.categories) = (secret(), secret());
+    record.path = Some("/secret".into());
+    (record.origin, record.port) = (Some("192.0.2.77".parse().unwrap()), 4_443);
+    (record.list, record.rule) = (Some("iwf".into()), Some("mandatory:iwf".into()));
+    record.user = Some("anna".into());
+    record.verdict = Verdict::Block;
+    record.conceal_address();
+    let shown = format!("{record:?}");
+    for word in ["secret", "192.0.2.77", "4443", "(content)"] {
+        assert!(!shown.contains(word), "{word}: {shown}");
+    }
+    for word in ["iwf", "mandatory:iwf", "anna"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert_eq!((record.event, record.time), (EventId(7), 5));
+}
+
 /// The table of `docs/records.md`.
 fn field_table() -> String {
     let mut table =

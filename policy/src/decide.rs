@@ -1,5 +1,6 @@
 //! The verdict: the first rule that holds, what it means, and the limits that go with it.
 
+use weir_categories::sealed::SlotId;
 use weir_categories::{CategoryId, CategorySet};
 use weir_config::Action as RuleAction;
 use weir_host::Host;
@@ -37,6 +38,8 @@ pub struct Facts<'a> {
     pub categories: &'a CategorySet,
     /// From [`Policy::periods`] of the same policy.
     pub periods: PeriodSet,
+    /// The mandatory list that has the target, if one does: then nothing else of these facts matters (AF-01).
+    pub mandatory: Option<SlotId>,
 }
 
 impl<'a> Facts<'a> {
@@ -134,16 +137,35 @@ pub struct Verdict {
     pub category: Option<CategoryId>,
     /// What holds for the traffic if it passes.
     pub limits: Limits,
+    /// The mandatory list that decided, before every rule (AF-01).
+    pub mandatory: Option<SlotId>,
+}
+
+impl Verdict {
+    /// What a mandatory list says: no rule, group, profile, period, exception or click is asked.
+    fn of_mandatory(slot: SlotId) -> Verdict {
+        Verdict {
+            action: Action::Block,
+            rule: None,
+            category: None,
+            limits: Limits::default(),
+            mandatory: Some(slot),
+        }
+    }
 }
 
 impl Policy {
-    /// Decides on a target or a request: the first rule that holds (AF-14). Does not allocate.
+    /// Decides on a target or a request: a mandatory list first, which nothing lifts (AF-01), then the first rule that holds
+    /// (AF-14). Does not allocate.
     ///
     /// At [`Stage::Connect`] rules that need a path, a media type or a method other than `CONNECT` do not hold: they are
     /// asked again for each request that becomes visible. Rules with media types wait for
     /// [`Policy::decide_response`].
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Verdict {
+        if let Some(slot) = facts.mandatory {
+            return Verdict::of_mandatory(slot);
+        }
         let categories = self.categories(facts.host, facts.categories);
         let facts = &facts.with(&categories);
         let rule = self.first(facts, Some(facts.stage), None);
@@ -179,6 +201,10 @@ impl Policy {
         facts: &Facts<'_>,
         response: &ResponseFacts<'_>,
     ) -> Option<Verdict> {
+        // What a mandatory list decided has no response; whoever asks all the same is told the same.
+        if let Some(slot) = facts.mandatory {
+            return Some(Verdict::of_mandatory(slot));
+        }
         if !self.candidates.at_response {
             return None;
         }
@@ -217,6 +243,7 @@ impl Policy {
                 rule: None,
                 category: None,
                 limits: profile.limits,
+                mandatory: None,
             };
         };
         Verdict {
@@ -232,6 +259,7 @@ impl Policy {
                 .copied()
                 .find(|id| facts.categories.contains(*id)),
             limits: rule.limits(&profile.limits),
+            mandatory: None,
         }
     }
 }

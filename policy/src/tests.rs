@@ -10,6 +10,7 @@ use crate::{Policy, Seen, Subject, compile};
 
 mod cases;
 mod compiling;
+mod mandatory;
 mod naive;
 mod properties;
 mod shipped;

@@ -4,6 +4,7 @@
 //! Decides which ports may carry what. The verdict is `weir-policy`'s, the second one, on
 //! the TLS server name, included: the stricter of the two wins (threats §2).
 
+use crate::conceal;
 use crate::conn::{Conn, Inner, Response, Takeover};
 use crate::connection;
 use crate::decision::{self, Asked, Decided};
@@ -25,6 +26,7 @@ use hyper_util::rt::TokioIo;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
+use weir_categories::sealed::SlotId;
 use weir_host::{Host, Scheme, parse_authority};
 use weir_monitoring::{End, Kind};
 
@@ -188,12 +190,17 @@ async fn open(
     task: &Rc<Task>,
     parsed: &Parsed,
 ) -> Result<Opened, Answer> {
-    let (host, port) = authority(task, parsed)?;
+    let (host, port, mandatory) = authority(task, snapshot, parsed)?;
     let who = identify::identify(conn, snapshot, task, &parsed.fields).await?;
     decision::not_a_loop(conn, &parsed.fields)?;
-    let Some(content) = content(snapshot, port) else {
-        task.note(|record| record.error = Some("destination_ip_prohibited"));
-        return Err(port_refused(port));
+    let content = match (content(snapshot, port), mandatory) {
+        (Some(content), _) => content,
+        // What a mandatory list has is a hit, at whatever port; it goes no further than the decision.
+        (None, Some(_)) => Content::Opaque,
+        (None, None) => {
+            task.note(|record| record.error = Some("destination_ip_prohibited"));
+            return Err(port_refused(port));
+        }
     };
     let asked = Asked {
         host: &host,
@@ -201,10 +208,13 @@ async fn open(
         method: "CONNECT",
         path: None,
         query: None,
+        mandatory,
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
     let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;
     let deadlines = &snapshot.settings.deadlines;
+    // Until the server name is known too: it may be one that no row may hold, nor where it is (LM-28).
+    task.hold_opening(content == Content::Tls);
     let dialled = dial::dial(
         &conn.worker.names,
         &snapshot.egress,
@@ -233,7 +243,11 @@ async fn open(
 }
 
 /// The authority-form target, and a Host field that agrees with it (RFC 9112 §3.2.3).
-fn authority(task: &Rc<Task>, parsed: &Parsed) -> Result<(Host, u16), Answer> {
+fn authority(
+    task: &Rc<Task>,
+    snapshot: &Snapshot,
+    parsed: &Parsed,
+) -> Result<(Host, u16, Option<SlotId>), Answer> {
     let refused = |why: &str| {
         task.note(|record| record.kind = Kind::Refusal);
         Answer::malformed(why)
@@ -243,11 +257,7 @@ fn authority(task: &Rc<Task>, parsed: &Parsed) -> Result<(Host, u16), Answer> {
     let Some(port) = port else {
         return Err(refused("The target of a CONNECT names a host and a port."));
     };
-    task.note(|record| {
-        record.host = Some(host.shared());
-        record.port = port;
-        record.scheme = Some("connect");
-    });
+    let mandatory = conceal::target(task, snapshot, "connect", (&host, port), None);
     decision::one_host_field(&parsed.fields, parsed.version).map_err(refused)?;
     framing::request(&parsed.fields, parsed.version, parsed.raw).map_err(refused)?;
     let framed = parsed.fields.contains_key(header::TRANSFER_ENCODING)
@@ -258,7 +268,7 @@ fn authority(task: &Rc<Task>, parsed: &Parsed) -> Result<(Host, u16), Answer> {
     if framed {
         return Err(refused("A CONNECT request has no body."));
     }
-    Ok((host, port))
+    Ok((host, port, mandatory))
 }
 
 fn content(snapshot: &Snapshot, port: u16) -> Option<Content> {
@@ -435,7 +445,7 @@ fn server_name_allowed(
     if opened.host.as_name() == Some(name) {
         return Ok(());
     }
-    task.note(|record| record.sni = Some(Arc::clone(name.as_arc())));
+    let mandatory = conceal::server_name(task, &opened.snapshot, (name, opened.port));
     let host = Host::Name(name.clone());
     let asked = Asked {
         host: &host,
@@ -443,6 +453,7 @@ fn server_name_allowed(
         method: "CONNECT",
         path: None,
         query: None,
+        mandatory,
     };
     let (snapshot, who, first) = (&opened.snapshot, &opened.who, &opened.decided);
     let denied = |why| {

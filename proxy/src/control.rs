@@ -3,11 +3,13 @@
 //! Decides which state of a part is well, worth a look, or failing.
 
 use crate::reload;
+use crate::sealed;
 use crate::shared::Shared;
 use crate::terms;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
+use weir_categories::sealed::Protection;
 use weir_config::{LoginMode, UnknownNetwork};
 use weir_console::{Check, Control, Health, Notice, Recorded, State};
 use weir_monitoring::Grade;
@@ -106,12 +108,27 @@ impl Console {
         }
     }
 
-    /// AF-02: lists that come by membership only are not part of this form; that is said, and never well.
+    /// AF-02: each slot is told of, and one without a fresh list is never well.
     fn mandatory(&self) -> Check {
+        let snapshot = self.shared.snapshot.load();
+        let now = sealed::now();
+        let told = snapshot
+            .sealed
+            .slots()
+            .map(|state| sealed::told(state, now));
+        let worst = snapshot
+            .sealed
+            .slots()
+            .map(|state| state.protection(now))
+            .max();
         Check {
             name: "mandatory-lists",
-            state: State::Warning,
-            detail: "not protected: no IWF or CTIRU list is installed".to_owned(),
+            state: match worst {
+                Some(Protection::Protected) => State::Ok,
+                Some(Protection::Lost) => State::Failing,
+                _ => State::Warning,
+            },
+            detail: told.collect::<Vec<_>>().join("; "),
         }
     }
 }
@@ -134,6 +151,10 @@ impl Control for Console {
         self.shared.metrics.records(&self.shared.record_health());
         let seen = self.shared.updates.seen();
         self.shared.metrics.sources(&seen, Timestamp::now());
+        let snapshot = self.shared.snapshot.load();
+        self.shared
+            .metrics
+            .mandatory(&snapshot.sealed, sealed::now());
         self.shared.metrics.text()
     }
 

@@ -8,6 +8,7 @@ use crate::conn::Conn;
 use crate::dial::DialError;
 use crate::identify::Who;
 use crate::reply::Answer;
+use crate::sealed;
 use crate::snapshot::Snapshot;
 use crate::task::Task;
 use crate::transfer::Transfer;
@@ -18,10 +19,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 use weir_bandwidth::{Cap, FlowSpec};
+use weir_categories::sealed::{SlotId, State};
 use weir_categories::{CategoryId, CategorySet};
 use weir_host::{Host, parse_authority};
 use weir_monitoring::{End, Identity, Kind};
 use weir_policy::{Action, Facts, Stage, Verdict};
+
+/// What the page says of a mandatory list.
+const MANDATORY: &str = "This address is on a list that is in force for everybody here and that nobody in this school can change. If you did \
+     not mean to go there, tell a member of staff and show them the event number.";
 
 /// What is asked of the policy.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +38,8 @@ pub(crate) struct Asked<'a> {
     /// In the form of [`weir_host::normal_path`]; absent where it cannot be seen.
     pub(crate) path: Option<&'a str>,
     pub(crate) query: Option<&'a str>,
+    /// From [`crate::conceal`].
+    pub(crate) mandatory: Option<SlotId>,
 }
 
 /// A verdict that lets the request through, with what it was based on.
@@ -171,6 +179,9 @@ pub(crate) fn decide_response(
 }
 
 fn categories(snapshot: &Snapshot, asked: &Asked<'_>) -> CategorySet {
+    if asked.mandatory.is_some() {
+        return CategorySet::EMPTY;
+    }
     let listed = match asked.path {
         Some(path) => snapshot
             .index
@@ -199,10 +210,18 @@ fn facts<'a>(
         path: asked.path,
         categories,
         periods: conn.worker.periods(snapshot),
+        mandatory: asked.mandatory,
     }
 }
 
+fn list<'a>(snapshot: &'a Snapshot, verdict: &Verdict) -> Option<&'a State> {
+    snapshot.sealed.slot(verdict.mandatory?)
+}
+
 fn rule_name(snapshot: &Snapshot, verdict: &Verdict) -> Arc<str> {
+    if let Some(list) = list(snapshot, verdict) {
+        return sealed::rule(list);
+    }
     match verdict.rule.and_then(|rule| snapshot.policy.rule(rule)) {
         Some(rule) => Arc::clone(&rule.id),
         None => Arc::clone(&snapshot.otherwise),
@@ -227,6 +246,10 @@ fn note_verdict(task: &Task, snapshot: &Snapshot, verdict: &Verdict, asked: &Ask
         };
         record.rule = Some(rule);
         record.category = verdict.category.map(|id| snapshot.category_name(id));
+        if let Some(list) = list(snapshot, verdict) {
+            record.list = Some(Arc::clone(&list.slot.name));
+            return;
+        }
         if let Some(found) = found {
             record.list = Some(found.list);
             record.entry = Some(found.entry.into());
@@ -251,6 +274,7 @@ fn find(
 fn blocked(snapshot: &Snapshot, verdict: &Verdict, asked: &Asked<'_>) -> Answer {
     let rule = verdict.rule.and_then(|rule| snapshot.policy.rule(rule));
     let words = match rule {
+        _ if verdict.mandatory.is_some() => MANDATORY.to_owned(),
         Some(rule) if !rule.words.is_empty() => rule.words.to_string(),
         _ => "This site is not open here.".to_owned(),
     };
@@ -269,7 +293,11 @@ fn blocked(snapshot: &Snapshot, verdict: &Verdict, asked: &Asked<'_>) -> Answer 
 
 fn named(mut answer: Answer, snapshot: &Snapshot, verdict: &Verdict, asked: &Asked<'_>) -> Answer {
     let rule = rule_name(snapshot, verdict);
-    answer = answer.fact("Site", asked.host.to_string());
+    // Neither the address nor a link to it (LM-28).
+    answer = match list(snapshot, verdict) {
+        Some(list) => answer.fact("List", list.slot.title.to_string()),
+        None => answer.fact("Site", asked.host.to_string()),
+    };
     if let Some(category) = verdict.category {
         let name = snapshot.category_name(category);
         answer = answer.fact("Category", snapshot.category_title(&name));

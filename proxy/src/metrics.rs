@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicI64;
+use weir_categories::sealed::Sealed;
 use weir_monitoring::{Kind, Record, RecorderHealth, Verdict};
 
 /// One label: what happened.
@@ -29,6 +30,51 @@ struct OfSource {
 struct OfUpdate {
     source: String,
     outcome: &'static str,
+}
+
+/// A mandatory list, by the name of its slot.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfSlot {
+    list: String,
+}
+
+/// Of each mandatory list: numbers only (AF-03).
+#[derive(Default)]
+struct Mandatory {
+    protected: Family<OfSlot, Gauge>,
+    entries: Family<OfSlot, Gauge>,
+    pages: Family<OfSlot, Gauge>,
+    age: Family<OfSlot, Gauge>,
+}
+
+impl Mandatory {
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "mandatory_list_protected",
+                "1 while a fresh mandatory list is in force",
+                &self.protected,
+            ),
+            (
+                "mandatory_list_entries",
+                "Entries of a mandatory list in force",
+                &self.entries,
+            ),
+            (
+                "mandatory_list_pages",
+                "Entries of a mandatory list that cannot be enforced inside encrypted tunnels",
+                &self.pages,
+            ),
+            (
+                "mandatory_list_age_seconds",
+                "Time since a mandatory list was sealed",
+                &self.age,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+    }
 }
 
 /// Of each list that is kept up to date.
@@ -97,6 +143,7 @@ pub(crate) struct Metrics {
     names: Gauge,
     list_faults: Gauge,
     lists: Sources,
+    mandatory: Mandatory,
     records_writable: Gauge,
     records_dropped: Gauge<i64, AtomicI64>,
     records_written: Gauge<i64, AtomicI64>,
@@ -130,6 +177,7 @@ impl Metrics {
             names: Gauge::default(),
             list_faults: Gauge::default(),
             lists: Sources::default(),
+            mandatory: Mandatory::default(),
             records_writable: Gauge::default(),
             records_dropped: Gauge::default(),
             records_written: Gauge::default(),
@@ -186,6 +234,7 @@ impl Metrics {
         );
         registry.register("list_names", "Names in the lists in force", m.names.clone());
         m.lists.register(&mut registry);
+        m.mandatory.register(&mut registry);
         registry.register(
             "list_faults",
             "Lines of the lists in force that could not be used",
@@ -277,6 +326,31 @@ impl Metrics {
             if let (Some(age), Some(good)) = (seen.state.age(now), seen.state.good) {
                 lists.age.get_or_create(&label).set(count(age.as_secs()));
                 lists.good.get_or_create(&label).set(good.as_second());
+            }
+        }
+    }
+
+    /// Takes over how the mandatory lists are; `now` in seconds since 1970.
+    pub(crate) fn mandatory(&self, sealed: &Sealed, now: u64) {
+        let lists = &self.mandatory;
+        for family in [&lists.protected, &lists.entries, &lists.pages, &lists.age] {
+            family.clear();
+        }
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for state in sealed.slots() {
+            let label = OfSlot {
+                list: state.slot.name.to_string(),
+            };
+            let (entries, pages) = state
+                .held
+                .as_ref()
+                .map_or((0, 0), |held| (held.entries, held.pages));
+            let protected = i64::from(state.is_protected(now));
+            lists.protected.get_or_create(&label).set(protected);
+            lists.entries.get_or_create(&label).set(count(entries));
+            lists.pages.get_or_create(&label).set(count(pages));
+            if let Some(age) = state.age_seconds(now) {
+                lists.age.get_or_create(&label).set(count(age));
             }
         }
     }

@@ -9,6 +9,7 @@
 use crate::clock;
 use crate::held::{self, Filled};
 use crate::memory;
+use crate::sealed;
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
@@ -24,6 +25,7 @@ use weir_monitoring::{End, Kind, Record};
 const CONFIGURATION: &str = "configuration";
 const LISTS: &str = "lists";
 const USERS: &str = "users";
+const MANDATORY: &str = "mandatory lists";
 
 /// Where the configuration came from.
 #[derive(Clone, Debug)]
@@ -87,11 +89,12 @@ pub(crate) struct Changed {
 /// Reads the configuration again, with policy, lists and users.
 pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     let path = state.origin.0.clone();
+    let before = shared.snapshot.load_full();
     let done = apply(
         shared,
         state,
         CONFIGURATION,
-        &[CONFIGURATION, LISTS, USERS],
+        &[CONFIGURATION, LISTS, USERS, MANDATORY],
         move |old| {
             let loaded = weir_config::load(path.as_deref())?;
             let refused = needs_restart(&old.settings, &loaded);
@@ -100,7 +103,8 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
             }
             let (index, filled) = lists(&loaded.settings, old)?;
             let users = users(&loaded.settings, old)?;
-            let mut new = Snapshot::build(loaded, index, users)?;
+            let mandatory = sealed::load(&loaded.settings, Some(&old.sealed));
+            let mut new = Snapshot::build(loaded, index, users, mandatory)?;
             let slips = newly_missing(old, &new);
             if !slips.0.is_empty() {
                 return Err(slips);
@@ -111,6 +115,7 @@ pub(crate) async fn configuration(shared: &Arc<Shared>, state: &Arc<State>) {
     )
     .await;
     if done {
+        sealed::tell(shared, Some(&before.sealed), &shared.snapshot.load().sealed);
         memory::give_back_soon();
         note_soon(shared, state);
     }
@@ -140,7 +145,7 @@ pub(crate) async fn files(shared: &Arc<Shared>, state: &Arc<State>, changed: Cha
             path: None,
             warnings: Vec::new(),
         };
-        let mut new = Snapshot::build(loaded, index, users)?;
+        let mut new = Snapshot::build(loaded, index, users, Arc::clone(&old.sealed))?;
         new.filled = filled;
         Ok(new)
     })
@@ -163,6 +168,30 @@ fn note_soon(shared: &Arc<Shared>, state: &Arc<State>) {
         state.noting_waits.store(false, Ordering::SeqCst);
         note_versions(&shared, false).await;
     });
+}
+
+/// Takes up changed mandatory lists under the settings in force, whatever other files say: no fault of theirs keeps such a
+/// list out. One that is damaged or gone leaves in force what is.
+pub(crate) async fn mandatory(shared: &Arc<Shared>, state: &Arc<State>) {
+    let before = shared.snapshot.load_full();
+    let covered = &[MANDATORY];
+    let done = apply(shared, state, MANDATORY, covered, move |old| {
+        let loaded = Loaded {
+            settings: old.settings.clone(),
+            policy: old.policy_file.clone(),
+            path: None,
+            warnings: Vec::new(),
+        };
+        let mandatory = sealed::load(&old.settings, Some(&old.sealed));
+        let (index, users) = (Arc::clone(&old.index), Arc::clone(&old.users));
+        let mut new = Snapshot::build(loaded, index, users, mandatory)?;
+        new.filled = Arc::clone(&old.filled);
+        Ok(new)
+    })
+    .await;
+    if done {
+        sealed::tell(shared, Some(&before.sealed), &shared.snapshot.load().sealed);
+    }
 }
 
 /// Makes versions of lists that no command changed, after they are in force and off the control thread.

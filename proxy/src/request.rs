@@ -4,6 +4,7 @@
 //! two ways is refused (threats §1 rule 2).
 
 use crate::body::Body;
+use crate::conceal;
 use crate::conn::{Conn, Response};
 use crate::connect;
 use crate::deadline::Phase;
@@ -80,12 +81,15 @@ async fn serve(
             return Err(answer);
         }
     };
-    task.note(|record| {
-        record.scheme = Some(target.scheme.as_str());
-        record.host = Some(target.host.shared());
-        record.port = target.port;
-        record.initiator = initiator(&request);
-    });
+    let path = normal_path(target.path());
+    let mandatory = conceal::target(
+        task,
+        snapshot,
+        target.scheme.as_str(),
+        (&target.host, target.port),
+        Some((&path, target.query())),
+    );
+    task.note(|record| record.initiator = initiator(&request));
     let who = match &conn.inner {
         Some(inner) => {
             decision::note_who(task, &inner.who);
@@ -94,11 +98,15 @@ async fn serve(
         None => identify::identify(conn, snapshot, task, request.headers()).await?,
     };
     decision::not_a_loop(conn, request.headers())?;
-    if let Some(response) = last_hop(snapshot, task, &request)? {
+    // What a mandatory list has is a hit, whatever else would be answered before it is decided on.
+    if mandatory.is_none()
+        && let Some(response) = last_hop(snapshot, task, &request)?
+    {
         return Ok(response);
     }
     let ports = &snapshot.settings.egress.ports;
-    if !ports.iter().any(|range| range.contains(target.port)) {
+    let is_open = ports.iter().any(|range| range.contains(target.port));
+    if mandatory.is_none() && !is_open {
         return Err(Answer::new(
             StatusCode::FORBIDDEN,
             Some("http_request_denied"),
@@ -106,8 +114,8 @@ async fn serve(
             format!("Requests to port {} are not allowed here.", target.port),
         ));
     }
-    let path = normal_path(target.path());
-    if request.method() == Method::POST && path == CONTINUE_PATH {
+    // No click lifts a mandatory list.
+    if request.method() == Method::POST && path == CONTINUE_PATH && mandatory.is_none() {
         return proceed(conn, snapshot, task, &who, &target, request).await;
     }
     // Kept apart from the request, which is rebuilt for the origin.
@@ -118,6 +126,7 @@ async fn serve(
         method: method.as_str(),
         path: Some(&path),
         query: target.query(),
+        mandatory,
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
     let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;

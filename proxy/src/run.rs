@@ -12,6 +12,7 @@ use crate::listener;
 use crate::login::Verifier;
 use crate::reload::{self, Origin};
 use crate::resolve::{Names, Resolver};
+use crate::sealed;
 use crate::shared::{Parts, Shared};
 use crate::snapshot::{self, Snapshot};
 use crate::users::Users;
@@ -81,6 +82,7 @@ fn log_to_stderr(settings: &Settings) {
 fn start(loaded: Loaded) -> anyhow::Result<()> {
     crate::memory::small_pages();
     let descriptors = descriptors::raise();
+    sealed::no_core_dumps();
     let origin = Origin::of(&loaded);
     crate::users::file::make_private(&loaded.settings.state)
         .with_context(|| format!("state directory {}", loaded.settings.state.display()))?;
@@ -93,7 +95,8 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let mut first = Snapshot::build(loaded, index, users)?;
+    let mandatory = sealed::load(&loaded.settings, None);
+    let mut first = Snapshot::build(loaded, index, users, mandatory)?;
     first.filled = Arc::new(held::filled(&report));
     held::tell_faults(&report);
     if let Some(missing) = first.missing() {
@@ -228,6 +231,7 @@ async fn serve(
         stop.cancelled().await;
     }));
     announce(&shared, &report);
+    sealed::tell(&shared, None, &shared.snapshot.load().sealed);
     crate::memory::give_back_soon();
     signals(&shared, &state).await?;
     drain(&shared, settings.deadlines.drain, &mut finished).await?;

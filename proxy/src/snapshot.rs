@@ -13,6 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use weir_categories::lock::Reading;
+use weir_categories::sealed::Sealed;
 use weir_categories::{CategoryId, CategorySet, Index, Report};
 use weir_config::{Fault, Faults, Loaded, PolicyFile, Settings};
 use weir_policy::Policy;
@@ -30,6 +31,8 @@ pub(crate) struct Snapshot {
     pub(crate) policy_file: PolicyFile,
     pub(crate) policy: Policy,
     pub(crate) index: Arc<Index>,
+    /// The mandatory lists, which are asked before everything else (AF-01).
+    pub(crate) sealed: Arc<Sealed>,
     pub(crate) users: Arc<Users>,
     /// What the lists were made of, to notice one that is cut off, and what was wrong with them.
     pub(crate) filled: Arc<Filled>,
@@ -139,6 +142,7 @@ impl Snapshot {
         loaded: Loaded,
         index: Arc<Index>,
         users: Arc<Users>,
+        sealed: Arc<Sealed>,
     ) -> Result<Snapshot, Faults> {
         let Loaded {
             settings, policy, ..
@@ -174,6 +178,7 @@ impl Snapshot {
             policy_file: policy,
             settings,
             index,
+            sealed,
             users,
             filled: Arc::default(),
         })

@@ -17,6 +17,10 @@ pub(crate) struct Task {
     started: Instant,
     slot: Cell<usize>,
     opened: Cell<bool>,
+    /// No row before it is known whether the address may stand in one.
+    held: Cell<bool>,
+    /// The target is on a mandatory list: no row holds anything of it (LM-28).
+    concealed: Cell<bool>,
     end: Cell<Option<End>>,
     up: Cell<u64>,
     down: Cell<u64>,
@@ -36,6 +40,8 @@ impl Task {
             started: Instant::now(),
             slot: Cell::new(usize::MAX),
             opened: Cell::new(false),
+            held: Cell::new(false),
+            concealed: Cell::new(false),
             end: Cell::new(None),
             up: Cell::new(0),
             down: Cell::new(0),
@@ -58,6 +64,16 @@ impl Task {
     /// Changes the record. `change` must not touch the task.
     pub(crate) fn note(&self, change: impl FnOnce(&mut Record)) {
         change(&mut self.record.borrow_mut());
+    }
+
+    /// The target is on a mandatory list: whatever was noted of its address, or is noted later, stands in no row (LM-28).
+    pub(crate) fn conceal(&self) {
+        self.concealed.set(true);
+    }
+
+    /// Keeps opening rows waiting while it is not known what the task is about.
+    pub(crate) fn hold_opening(&self, held: bool) {
+        self.held.set(held);
     }
 
     /// Says how the task ended. The first to know is right: what follows an end is its echo.
@@ -100,7 +116,9 @@ impl Task {
 
     /// Writes the opening row of a request that has run for the configured time.
     pub(crate) fn still_running(&self, longer_than: std::time::Duration, now: Instant) {
-        let due = !self.opened.get() && now.duration_since(self.started) >= longer_than;
+        let due = !self.opened.get()
+            && !self.held.get()
+            && now.duration_since(self.started) >= longer_than;
         if due && self.record.borrow().kind == Kind::Request {
             self.write_opening(Kind::RequestOpen);
         }
@@ -111,6 +129,9 @@ impl Task {
             return;
         }
         let mut row = self.record.borrow().clone();
+        if self.concealed.get() {
+            row.conceal_address();
+        }
         row.kind = kind;
         row.end = End::Open;
         row.bytes_up = self.up.get();
@@ -127,6 +148,9 @@ impl Drop for Task {
         }
         let blank = Record::new(Kind::Request, self.record.get_mut().event, 0);
         let mut row = std::mem::replace(self.record.get_mut(), blank);
+        if self.concealed.get() {
+            row.conceal_address();
+        }
         row.duration = self.started.elapsed().as_micros() as u64;
         row.bytes_up = self.up.get();
         row.bytes_down = self.down.get();

@@ -4,6 +4,7 @@
 //! Decides when a change is worth a reload; `reload` does it.
 
 use crate::reload::{self, Changed};
+use crate::sealed;
 use crate::shared::Shared;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ impl Look {
 /// Watches until the process ends.
 pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
     let settings = shared.snapshot.load().settings.clone();
+    let mut mandatory = sealed::Watch::new(&settings);
     let (mut lists, mut users) = look(settings).await;
     // Beside the watching: the first time it compresses every list there is.
     let noting = Arc::clone(&shared);
@@ -59,6 +61,11 @@ pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
         tell_of_records(&shared, &mut writable);
         keep(&shared, round);
         let settings = shared.snapshot.load().settings.clone();
+        let is_changed;
+        (mandatory, is_changed) = look_at_mandatory(mandatory, settings.clone()).await;
+        if is_changed {
+            reload::mandatory(&shared, &state).await;
+        }
         let (lists_now, users_now) = look(settings).await;
         let changed = Changed {
             lists: lists_now != lists,
@@ -95,6 +102,18 @@ fn keep(shared: &Arc<Shared>, round: u32) {
     {
         tracing::warn!(%error, "the daily allowances could not be kept");
     }
+}
+
+/// Looks at the mandatory lists, off the control thread.
+async fn look_at_mandatory(mut watch: sealed::Watch, settings: Settings) -> (sealed::Watch, bool) {
+    let looked = tokio::task::spawn_blocking(move || {
+        let changed = watch.look(&settings);
+        (watch, changed)
+    });
+    // After a fault of its own everything counts as changed.
+    looked
+        .await
+        .unwrap_or_else(|_| (sealed::Watch::default(), true))
 }
 
 /// Looks at all files, off the control thread: a slow disk holds nothing up.

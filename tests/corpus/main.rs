@@ -59,3 +59,8 @@ fn every_list_of_the_corpus_is_counted_line_by_line() {
 fn every_keyword_of_the_corpus_is_found_in_itself_and_in_nothing_else() {
     replay("keywords", targets::keywords);
 }
+
+#[test]
+fn every_file_of_a_mandatory_list_of_the_corpus_is_refused_or_answers() {
+    replay("sealed_file", targets::sealed_file);
+}

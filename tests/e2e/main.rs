@@ -9,6 +9,7 @@ mod egress;
 mod identity;
 mod keywords;
 mod lists;
+mod mandatory;
 mod memory;
 mod policy;
 mod records;

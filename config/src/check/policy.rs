@@ -190,6 +190,11 @@ fn order(policy: &PolicyFile, report: &mut Report) {
     let mut last = None;
     for (index, rule) in policy.rules.iter().enumerate() {
         let key = format!("rule[{}].id", index + 1);
+        if rule.id.starts_with("mandatory:") {
+            let message =
+                "ids that begin with mandatory: are those of mandatory lists, which no rule can be";
+            report.fault(&key, message.to_owned());
+        }
         if !rule.id.starts_with("mandatory-") {
             other.get_or_insert(&rule.id);
         } else if let Some(other) = other {

@@ -89,6 +89,17 @@ fn sources(settings: &Settings, report: &mut Report) {
             let message = "\"local\" is where entries go that people add: choose another name";
             report.fault(&key("name"), message.to_owned());
         }
+        if settings
+            .mandatory
+            .iter()
+            .any(|list| list.name == source.name)
+        {
+            let message = format!(
+                "{:?} is the name of a mandatory list: choose another name",
+                source.name
+            );
+            report.fault(&key("name"), message);
+        }
         if source.category.is_some() && source.categories.is_some() {
             let message = "category is given too: a list has either one category or a map of them";
             report.fault(&key("categories"), message.to_owned());

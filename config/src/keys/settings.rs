@@ -111,6 +111,20 @@ pub const SETTINGS: &[Key] = keys! {
     "lists.source.enabled", Flag, "true",
         "Without it nothing is looked for; what was imported stays in force.";
 
+    "mandatory", Sections(16), "",
+        "A list that comes by membership only and that nothing lifts; see `docs/lists-mandatory.md`. The slots `iwf` and \
+         `ctiru` are there whatever stands here, and a slot that was filled once stays enforced.";
+    "mandatory.name", ListName, "",
+        "Which slot: `iwf`, `ctiru`, or a further one of this name. Stands in records, as list and as rule \
+         `mandatory:<name>`.";
+    "mandatory.title", Text(100), r#""""#,
+        "The list in words, for pages; none for the built-in words, or the name.";
+    "mandatory.from", Optional(&Path), r#""""#,
+        "A file of plain text, one host or URL a line, that is taken up whenever it changes; none for only by \
+         `weir lists seal`. Weir keeps nothing of the text: have it removed once it was taken.";
+    "mandatory.stale_after", Duration("1h", "365d"), r#""7d""#,
+        "Age at which the list no longer counts as protection. It stays enforced.";
+
     "line", Section, "",
         "The school's line to the Internet, shared fairly between those who use it at the moment.";
     "line.down", LINE, r#""""#,

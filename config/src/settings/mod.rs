@@ -1,5 +1,6 @@
 //! The checked types of `weir.toml`. Fields are named as the keys; `docs/configuration.md` says what each decides.
 
+pub(crate) mod mandatory;
 pub(crate) mod read;
 mod sources;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use weir_host::address::Network;
 use weir_host::{Host, Name};
 
+pub use mandatory::MandatoryList;
 pub use sources::{CategoryChoice, ListFormat, ListSource, Place, Refresh};
 
 use crate::words::words;
@@ -41,6 +43,8 @@ pub struct Settings {
     pub devices: Vec<Device>,
     /// `[lists]`
     pub lists: Lists,
+    /// `[[mandatory]]`, with the slots that are built in, which come first.
+    pub mandatory: Vec<MandatoryList>,
     /// `[line]`
     pub line: Line,
     /// `[resolver]`

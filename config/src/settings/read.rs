@@ -6,10 +6,11 @@ use std::path::{Component, Path, PathBuf};
 
 use weir_host::Name;
 
+use super::mandatory::with_built_in;
 use super::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListSource,
-    Listener, Lists, Log, Login, Origin, Place, Records, RegisteredNetwork, Resolver, Settings,
-    Warn,
+    Listener, Lists, Log, Login, MandatoryList, Origin, Place, Records, RegisteredNetwork,
+    Resolver, Settings, Warn,
 };
 use crate::document::Section;
 use crate::keys::Kind;
@@ -76,6 +77,7 @@ pub(crate) fn settings(root: &Section<'_, '_>, base: &Base) -> Settings {
         networks: root.sections("network").iter().map(network).collect(),
         devices: root.sections("device").iter().map(device).collect(),
         lists: lists(&root.section("lists"), base),
+        mandatory: mandatory(root, base),
         line: line(&root.section("line")),
         resolver: resolver(&root.section("resolver")),
         egress: egress(&root.section("egress")),
@@ -185,6 +187,32 @@ fn source(section: &Section<'_, '_>, base: &Base) -> ListSource {
         shrink_max: section.get("shrink_max"),
         enabled: section.get("enabled"),
     }
+}
+
+fn mandatory(root: &Section<'_, '_>, base: &Base) -> Vec<MandatoryList> {
+    let sections = root.sections("mandatory");
+    let mut named: Vec<MandatoryList> = Vec::new();
+    for section in &sections {
+        let from: Option<PathBuf> = section.get("from");
+        let list = MandatoryList {
+            name: section.get("name"),
+            title: section.get("title"),
+            from: from.map(|path| base.path(path)),
+            stale_after: section.get("stale_after"),
+        };
+        if named.iter().any(|other| other.name == list.name) {
+            let message = format!(
+                "{:?} is named twice: put all that is said of it in one place",
+                list.name
+            );
+            section.fault_at(section.line(), "name", message);
+        }
+        // One without a name has a fault already.
+        if !list.name.is_empty() {
+            named.push(list);
+        }
+    }
+    with_built_in(named)
 }
 
 fn line(section: &Section<'_, '_>) -> Line {

@@ -70,6 +70,8 @@ fn the_examples_in_the_shipped_file_are_right() {
         loaded.settings.networks[1].profile.as_deref(),
         Some("pupil")
     );
+    let iwf = &loaded.settings.mandatory[0];
+    assert_eq!(iwf.from.as_deref(), Some(Path::new("/run/weir/iwf.txt")));
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn check(policy: &Policy, case: &Case) {
         path: (!connects).then_some(&*path),
         categories: &categories,
         periods: policy.periods(case.at.parse().unwrap()),
+        mandatory: None,
     };
     let verdict = policy.decide(&facts);
     assert_eq!(verdict.action.as_str(), case.expect, "{}", case.name);

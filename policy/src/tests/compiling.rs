@@ -132,6 +132,7 @@ fn the_order_of_rules_decides() {
             path: Some("/"),
             categories: &categories,
             periods: PeriodSet::EMPTY,
+            mandatory: None,
         };
         assert_eq!(policy.decide(&facts).action.as_str(), order[0]);
     }

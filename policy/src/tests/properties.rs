@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use weir_categories::sealed::SlotId;
 use weir_config::{Action as RuleAction, HostSelector, PolicyFile, PortRange, Purpose, RuleFile};
 use weir_host::Host;
 
@@ -179,6 +180,16 @@ fn question() -> impl Strategy<Value = (Question, Timestamp)> {
 
 /// Asks the policy what the second implementation is asked.
 fn ask(policy: &Policy, question: &Question, now: Timestamp, content_type: Option<&str>) -> Answer {
+    answer(asked(policy, question, now, content_type, None))
+}
+
+fn asked(
+    policy: &Policy,
+    question: &Question,
+    now: Timestamp,
+    content_type: Option<&str>,
+    mandatory: Option<SlotId>,
+) -> Verdict {
     let borrowed = |texts: &[String]| arcs(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     let (user, groups) = (
         Arc::from(question.user.as_str()),
@@ -216,11 +227,12 @@ fn ask(policy: &Policy, question: &Question, now: Timestamp, content_type: Optio
         path: question.path.as_deref(),
         categories: &categories,
         periods: policy.periods(now),
+        mandatory,
     };
     let verdict = policy.decide(&facts);
     let changed =
         content_type.and_then(|_| policy.decide_response(&facts, &ResponseFacts { content_type }));
-    answer(changed.unwrap_or(verdict))
+    changed.unwrap_or(verdict)
 }
 
 fn answer(verdict: Verdict) -> Answer {
@@ -241,6 +253,18 @@ pub(super) fn openness(action: Action) -> u8 {
 }
 
 proptest! {
+    #[test]
+    fn af_01_no_policy_lifts_a_mandatory_list(file in policy(), questions in proptest::collection::vec(question(), 20), slot in any::<u8>()) {
+        let policy = compile(&file, &names()).unwrap();
+        for (question, now) in questions {
+            for content_type in [None, Some("video/mp4")] {
+                let verdict = asked(&policy, &question, now, content_type, Some(SlotId(slot)));
+                prop_assert_eq!(verdict.action, Action::Block);
+                prop_assert_eq!((verdict.rule, verdict.mandatory), (None, Some(SlotId(slot))));
+            }
+        }
+    }
+
     #[test]
     fn decide_answers_as_the_file_says(file in policy(), questions in proptest::collection::vec(question(), 20)) {
         let policy = compile(&file, &names()).unwrap();

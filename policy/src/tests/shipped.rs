@@ -51,6 +51,7 @@ fn decide(
         path: (stage == Stage::Request).then_some(path),
         categories,
         periods: policy.periods(at.parse().unwrap()),
+        mandatory: None,
     };
     policy.decide(&facts).action
 }

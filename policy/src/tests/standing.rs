@@ -23,6 +23,7 @@ fn decide(policy: &Policy, subject: &Subject, method: &str, categories: &[&str])
         path: Some("/"),
         categories: &categories,
         periods: PeriodSet::EMPTY,
+        mandatory: None,
     };
     policy.decide(&facts).action
 }
@@ -174,6 +175,7 @@ fn what_is_not_known_at_connect_is_not_looked_at() {
             path: Some("/setup.exe"),
             categories: &categories,
             periods: PeriodSet::EMPTY,
+            mandatory: None,
         })
     };
     assert_eq!(asked(Stage::Connect).action, Action::Allow);
@@ -283,6 +285,7 @@ fn af_09_a_host_in_categories_that_no_rule_names_is_unlisted_as_well() {
             path: Some("/"),
             categories: &set(categories),
             periods: PeriodSet::EMPTY,
+            mandatory: None,
         });
         verdict
             .rule

@@ -23,7 +23,7 @@ const FILE: &str = "audit.jsonl";
 ///
 /// # Errors
 /// When the line cannot be made durable.
-pub(super) fn note(state: &Path, command: &str, about: Value) -> Result<(), Failure> {
+pub(crate) fn note(state: &Path, command: &str, about: Value) -> Result<(), Failure> {
     note_at(&Timestamp::now().to_string(), state, command, about)
 }
 

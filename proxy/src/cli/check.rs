@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 use serde_json::{Value, json};
+use weir_categories::sealed::Protection;
 use weir_categories::{Built, MatchKind, Report};
 use weir_config::{Fault, Faults, Loaded, Settings};
 
 use super::{Answer, Failure, lists, output, shown_path};
 use crate::held;
+use crate::sealed;
 use crate::terms;
 use crate::titles;
 use crate::tls;
@@ -81,6 +83,7 @@ impl Findings {
         self.take(tls::client_config(&loaded.settings.origin.trusted_roots));
         self.users(&loaded.settings.users_file());
         self.state(&loaded.settings.state);
+        self.mandatory(&loaded.settings);
         if let Some(ending) = terms::ending_now(&loaded.policy) {
             self.warn(loaded.policy.file.clone(), "term", ending);
         }
@@ -143,6 +146,19 @@ impl Findings {
             key: "state".to_owned(),
             message: unusable,
         });
+    }
+
+    /// AF-02: every slot is told of, one that is not as it should be as a warning.
+    fn mandatory(&mut self, settings: &Settings) {
+        let now = sealed::now();
+        let directory = weir_config::lists::sealed(settings);
+        for state in sealed::load(settings, None).slots() {
+            let told = sealed::told(state, now);
+            match state.protection(now) {
+                Protection::Protected => self.summary.push(told),
+                _ => self.warn(directory.clone(), "mandatory", told),
+            }
+        }
     }
 
     fn lists(&mut self, loaded: &Loaded, built: &Built) {
@@ -347,7 +363,16 @@ mod tests {
         let directory = directory();
         let (answer, text) = checked(false, directory.path());
         assert_eq!(answer, Answer::Yes, "{text}");
-        assert!(text.starts_with("No faults."), "{text}");
+        assert!(text.contains("\nNo faults."), "{text}");
+        // AF-02: without its list a slot is not passed over.
+        for slot in ["iwf", "ctiru"] {
+            let told = text.lines().any(|line| {
+                line.starts_with("warning:")
+                    && line.contains(slot)
+                    && line.contains("not protected")
+            });
+            assert!(told, "{slot}: {text}");
+        }
         assert!(text.contains("0 users"), "{text}");
     }
 

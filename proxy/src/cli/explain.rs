@@ -9,13 +9,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
+use serde_json::json;
+use weir_categories::sealed::{SlotId, State};
 use weir_categories::{CategorySet, Match};
 use weir_config::{Loaded, Settings};
 use weir_host::{Host, Scheme};
 use weir_policy::{Action, Facts, Stage, Verdict};
 
 use self::question::Question;
-use super::{Answer, Failure, lists, output, when};
+use super::{Answer, Failure, audit, lists, output, when};
 use crate::dial;
 use crate::identify::{self, Unregistered, Who};
 use crate::snapshot::Snapshot;
@@ -53,6 +55,7 @@ struct Explained {
     verdict: Option<Verdict>,
     categories: CategorySet,
     matches: Vec<Match>,
+    mandatory: Option<SlotId>,
     snapshot: Snapshot,
 }
 
@@ -65,7 +68,16 @@ impl Explain {
             None => Timestamp::now(),
         };
         let snapshot = snapshot(loaded)?;
+        let state = snapshot.settings.state.clone();
         let explained = self.explain(question, at.to_zoned(zone), snapshot)?;
+        if let Some(list) = explained.mandatory_list() {
+            // Whoever asks what is on such a list leaves a trace of asking, and none of the address (AF-03).
+            audit::note(
+                &state,
+                "explain",
+                json!({ "mandatory_list": &*list.slot.name }),
+            )?;
+        }
         if self.json {
             output::json(out, &report::as_json(&explained))?;
         } else {
@@ -100,12 +112,22 @@ impl Explain {
             )),
             Ok(_) => unserved,
         };
+        let mandatory = question.mandatory(&snapshot.sealed);
+        // As in the record of such a request, nothing but the list is told (LM-28).
+        let (categories, matches) = match mandatory {
+            Some(_) => (CategorySet::EMPTY, Vec::new()),
+            None => (
+                question.categories(&snapshot.index, &snapshot.policy),
+                question.matches(&snapshot.index),
+            ),
+        };
         let mut explained = Explained {
             refused,
             who: who.ok(),
             verdict: None,
-            categories: question.categories(&snapshot.index, &snapshot.policy),
-            matches: question.matches(&snapshot.index),
+            categories,
+            matches,
+            mandatory,
             question,
             at,
             snapshot,
@@ -133,7 +155,12 @@ impl Explained {
             path: question.path.as_deref(),
             categories: &self.categories,
             periods: policy.periods(self.at.timestamp()),
+            mandatory: self.mandatory,
         }))
+    }
+
+    fn mandatory_list(&self) -> Option<&State> {
+        self.snapshot.sealed.slot(self.mandatory?)
     }
 
     fn is_blocked(&self) -> bool {
@@ -177,14 +204,15 @@ impl Explained {
         let kept = self
             .verdict
             .is_some_and(|verdict| verdict.action != Action::Allow);
-        self.question.path.is_some() && kept
+        self.question.path.is_some() && kept && self.mandatory.is_none()
     }
 }
 
 fn snapshot(loaded: Loaded) -> Result<Snapshot, Failure> {
     let built = lists::build(&loaded.settings)?;
     let users = Users::load(&loaded.settings.users_file()).map_err(Failure::Configuration)?;
-    let built = Snapshot::build(loaded, Arc::new(built.index), Arc::new(users));
+    let mandatory = crate::sealed::load(&loaded.settings, None);
+    let built = Snapshot::build(loaded, Arc::new(built.index), Arc::new(users), mandatory);
     built.map_err(Failure::Configuration)
 }
 

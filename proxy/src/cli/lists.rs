@@ -10,6 +10,7 @@ mod history;
 mod import;
 mod lines;
 mod look;
+mod seal;
 mod sources;
 mod stats;
 mod unlisted;
@@ -64,6 +65,9 @@ pub(crate) enum Lists {
     /// Find what covers a host, since when, and what decides; and entries that contain a
     /// text.
     Search(look::Search),
+    /// Take the plain text of a mandatory list (iwf, ctiru) in place of the one in force.
+    /// Only hashes are kept; nothing lists, lifts or shrinks them.
+    Seal(seal::Seal),
     /// Count what each category holds and from where, and what became of the lines of each
     /// source.
     Stats(stats::Stats),
@@ -91,6 +95,7 @@ impl Lists {
             Lists::Drop(decide) => decide.run(Verdict::Drop, loaded, out),
             Lists::Show(show) => show.run(loaded, out),
             Lists::Search(search) => search.run(loaded, out),
+            Lists::Seal(seal) => seal.run(loaded, out),
             Lists::Stats(stats) => stats.run(loaded, out),
             Lists::Update(update) => update.run(loaded, out),
             Lists::Sources(sources) => sources.run(loaded, out),
@@ -135,6 +140,9 @@ fn check_source_name(settings: &Settings, name: &str) -> Result<(), Failure> {
         Some(directory) => format!("the lists in {}", shown(directory)),
         None if name == LOCAL => "the entries that people add".to_owned(),
         None if name == weir_categories::embedded().name => "the starter lists".to_owned(),
+        None if settings.mandatory.iter().any(|list| *list.name == *name) => {
+            "a mandatory list".to_owned()
+        }
         None => {
             return weir_categories::category::check_name(name).map_err(|_| {
                 let name = output::safe(name);

@@ -7,7 +7,7 @@
 //! Changes are made to files; a running Weir notices changed lists and users by itself
 //! within a second. Every change and every look at records leaves a line in the audit file.
 
-mod audit;
+pub(crate) mod audit;
 mod check;
 mod explain;
 mod lists;

@@ -1,5 +1,6 @@
 //! What is asked about: an address as a person writes it, in the form that decisions use.
 
+use weir_categories::sealed::{Sealed, SlotId};
 use weir_categories::{CategorySet, Index, Match};
 use weir_host::{Host, Scheme, Target, normal_path};
 use weir_policy::Policy;
@@ -88,6 +89,14 @@ impl Question {
             self.path.as_deref(),
             self.query.as_deref(),
         )
+    }
+
+    /// The mandatory list that has it, as far as a running Weir would see it.
+    pub(super) fn mandatory(&self, sealed: &Sealed) -> Option<SlotId> {
+        match &self.path {
+            Some(path) => sealed.of_url(&self.host, self.port, path, self.query.as_deref()),
+            None => sealed.of_host(&self.host, self.port),
+        }
     }
 
     /// The target as it is decided on.

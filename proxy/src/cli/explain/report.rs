@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use weir_policy::{Limits, Rule};
 
 use super::{Explained, output};
+use crate::sealed;
 
 impl Explained {
     fn rule(&self) -> Option<&Rule> {
@@ -22,12 +23,18 @@ impl Explained {
             .collect()
     }
 
-    fn rule_name(&self) -> &str {
-        self.rule()
-            .map_or(&self.snapshot.otherwise, |rule| &rule.id)
+    fn rule_name(&self) -> String {
+        if let Some(list) = self.mandatory_list() {
+            return sealed::rule(list).to_string();
+        }
+        let id = self.rule().map(|rule| &rule.id);
+        id.unwrap_or(&self.snapshot.otherwise).to_string()
     }
 
     fn recorded(&self) -> String {
+        if self.mandatory.is_some() {
+            return "one row for the request: who, when, list, rule and event; nothing of the address".to_owned();
+        }
         let rows = match &self.question.path {
             // A tunnel that is not opened is a request that was answered.
             None if self.verdict_word() == "allow" => {
@@ -49,6 +56,7 @@ pub(super) fn as_json(explained: &Explained) -> Value {
     let who = explained.who.as_ref();
     let deciding = explained.deciding_match();
     let names = explained.snapshot.index.names();
+    let now = sealed::now();
     let matches = explained.matches.iter().map(|found| {
         json!({
             "category": &**names.name(found.category),
@@ -75,10 +83,15 @@ pub(super) fn as_json(explained: &Explained) -> Value {
         "words": explained.rule().map(|rule| &*rule.words),
         "purpose": explained.rule().map(|rule| rule.purpose.as_str()),
         "category": explained.category_name().map(|name| &**name),
-        "list": deciding.map(|found| &*found.list),
+        "list": match explained.mandatory_list() {
+            Some(list) => Some(&*list.slot.name),
+            None => deciding.map(|found| &*found.list),
+        },
         "entry": deciding.map(|found| &found.entry),
         "categories": explained.category_names(),
         "matches": matches.collect::<Vec<_>>(),
+        "mandatory_list": explained.mandatory_list().map(|list| &*list.slot.name),
+        "mandatory_lists": explained.snapshot.sealed.slots().map(|state| sealed::as_json(state, now)).collect::<Vec<_>>(),
         "limits": explained.verdict.map(|verdict| limits_json(&verdict.limits)),
         "decrypted": false,
         "records_path": explained.keeps_path(),
@@ -126,7 +139,13 @@ pub(super) fn tell(explained: &Explained, out: &mut dyn Write) -> io::Result<()>
             ),
         )?;
     }
-    if explained.matches.is_empty() {
+    if let Some(list) = explained.mandatory_list() {
+        let title = output::safe(&list.slot.title);
+        line(
+            "listed",
+            format!("in the mandatory list {title}, which nothing lifts"),
+        )?;
+    } else if explained.matches.is_empty() {
         line(
             "listed",
             format!("nowhere; {}", explained.category_names().join(", ")),
@@ -154,6 +173,10 @@ pub(super) fn tell(explained: &Explained, out: &mut dyn Write) -> io::Result<()>
         )?;
     }
     line("recorded", explained.recorded())?;
+    let now = sealed::now();
+    for state in explained.snapshot.sealed.slots() {
+        line("mandatory", output::safe(&sealed::told(state, now)))?;
+    }
     let (policy, lists) = (
         &explained.snapshot.policy_version,
         &explained.snapshot.lists_version,
@@ -163,6 +186,7 @@ pub(super) fn tell(explained: &Explained, out: &mut dyn Write) -> io::Result<()>
 
 fn told_rule(explained: &Explained) -> String {
     match explained.rule() {
+        None if explained.mandatory.is_some() => explained.rule_name(),
         None => "none holds; the policy's `otherwise` decides".to_owned(),
         Some(rule) => {
             let file = explained.snapshot.policy_file.file.display();

@@ -9,6 +9,7 @@ use weir_config::Loaded;
 
 use super::super::{Answer, Failure, output};
 use super::{build, lines};
+use crate::sealed;
 
 /// Arguments of `weir lists stats`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,10 @@ impl Stats {
         if self.json {
             let mut all = as_json(&built, &entries);
             all["sources"] = lines::as_json(&sources);
+            let now = sealed::now();
+            let mandatory = sealed::load(&loaded.settings, None);
+            let mandatory = mandatory.slots().map(|state| sealed::as_json(state, now));
+            all["mandatory"] = mandatory.collect();
             output::json(out, &all)?;
             return Ok(Answer::Yes);
         }
@@ -81,6 +86,14 @@ impl Stats {
         )?;
         writeln!(out)?;
         lines::tell(&sources, out)?;
+        let now = sealed::now();
+        for state in sealed::load(&loaded.settings, None).slots() {
+            writeln!(
+                out,
+                "Mandatory list {}.",
+                output::safe(&sealed::told(state, now))
+            )?;
+        }
         Ok(Answer::Yes)
     }
 }
