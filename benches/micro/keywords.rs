@@ -30,7 +30,8 @@ fn source(place: &Path, count: usize) -> std::io::Result<Source> {
             .files
             .insert(name.to_owned(), Written::of(text.as_bytes()));
     }
-    std::fs::write(lists.join(FILE_NAME), manifest.to_json()?)?;
+    let manifest = manifest.to_json().map_err(std::io::Error::other)?;
+    std::fs::write(lists.join(FILE_NAME), manifest)?;
     Ok(Source::directory("k", lists))
 }
 

@@ -1,10 +1,10 @@
 //! Decides which keywords of the lists are in an address: in what was searched for, in its path, in its query.
 //!
 //! docs/lists-keywords.md says what a keyword means, for those who write lists. In short: whole words, unless a `*` says otherwise
-//! or the script has no spaces; in any spelling that [`fold`] takes for the same.
+//! or the script has no spaces; in any spelling that `fold.rs` takes for the same.
 //!
 //! All keywords of a layer are looked for in one pass (aho-corasick) over the *skeleton* of the text, in which characters that may
-//! stand for each other are one. Whatever is found so is compared with the keyword itself before it counts ([`fold::stands_for`]),
+//! stand for each other are one. Whatever is found so is compared with the keyword itself before it counts (`fold.rs`),
 //! and so are the boundaries of words. Time is linear in the address, and no address is looked at for more than
 //! [`SUBJECT_MAX`](crate::expressions::SUBJECT_MAX) bytes.
 
