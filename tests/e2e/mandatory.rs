@@ -431,7 +431,7 @@ fn af_01_a_list_that_is_none_or_shrank_is_refused_with_an_alarm_and_no_line_of_i
         );
     }
     for force in ["--force", "--any-size"] {
-        let output = site.weir_with(&["lists", "seal", "iwf", "-", force], LIST);
+        let output = site.weir(&["lists", "seal", "iwf", "-", force]);
         assert_eq!(output.status.code(), Some(2), "there is no {force}");
     }
     eventually("the alarm is told", || {
