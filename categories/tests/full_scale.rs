@@ -204,7 +204,6 @@ fn one(step: &str, shared: &Path, state: &Path) {
     let sources = Source::imported(state).unwrap();
     let place = state.join(".index");
     let path = place.join("base");
-    let begin = memory();
     match step {
         "compile" => {
             let (built, took) = timed(|| open(&place, &sources, None, &mut |_| {}).unwrap());

@@ -93,7 +93,7 @@ fn what_is_cut_off_empty_a_page_or_an_error_is_refused_with_an_alarm() {
         "Transfer-Encoding: chunked, gzip",
     ] {
         case.answers(move |exchange| {
-            exchange.write(&format!(
+            exchange.write(format!(
                 "HTTP/1.1 200 OK\r\n{head}\r\nConnection: close\r\n\r\ntwo.test\n"
             ))?;
             exchange.close();
