@@ -166,6 +166,7 @@ fn threats_7_a_rule_whose_category_no_list_has_any_more_holds_for_nothing_and_it
             port: 80,
             method: "GET",
             path: Some("/"),
+            mandatory: None,
             categories: &set(categories),
             periods: PeriodSet::EMPTY,
         });

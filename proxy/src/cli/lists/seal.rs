@@ -17,7 +17,7 @@ use crate::sealed;
 /// Arguments of `weir lists seal`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Seal {
-    /// The slot: iwf, ctiru, or one of [[mandatory]] in the configuration.
+    /// The slot: iwf, ctiru, or one that the configuration adds (`mandatory`).
     slot: String,
     /// The plain text of the list, one host or URL a line; `-` for standard input, so that
     /// it need not be on any disk.
