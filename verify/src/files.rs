@@ -1,9 +1,11 @@
 //! Files of rows as such: that a sealed one is byte for byte the one that was signed, that each has its secret, and which are
 //! gone and why.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
-use weir_monitoring::proof::{FileRows, RowFile};
+use weir_monitoring::proof::{self, FileRows, RowFile};
 
 use crate::log::Told;
 use crate::report::{Place, Report};
@@ -53,11 +55,27 @@ pub(crate) fn check_digest(file: &RowFile, told: &Told, node: &str, report: &mut
     }
 }
 
-/// The rows of a file, or a fault.
-pub(crate) fn rows(file: &RowFile, node: &str, report: &mut Report) -> Option<FileRows> {
+/// The rows of a file, or a fault. A running Weir may make a journal a segment meanwhile: then the segment takes its place.
+pub(crate) fn rows(
+    directory: &Path,
+    file: &mut RowFile,
+    node: &str,
+    report: &mut Report,
+) -> Option<FileRows> {
     // The readers of Parquet and Arrow are made for files that are meant well.
-    let read = catch_unwind(AssertUnwindSafe(|| file.rows()));
-    let error = match read {
+    let read = |file: &RowFile| catch_unwind(AssertUnwindSafe(|| file.rows()));
+    let mut found = read(file);
+    if let Ok(Err(error)) = &found
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        let now = proof::row_files(directory).unwrap_or_default();
+        let is_same = |now: &RowFile| now.node == file.node && now.first == file.first;
+        if let Some(now) = now.into_iter().find(is_same) {
+            found = read(&now);
+            *file = now;
+        }
+    }
+    let error = match found {
         Ok(Ok(rows)) => return Some(rows),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "its bytes are damaged".to_owned(),

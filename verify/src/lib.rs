@@ -11,12 +11,14 @@ mod outside;
 mod report;
 mod rows;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
 use weir_evidence::Hash;
 use weir_monitoring::proof;
+
+use log::Told;
 
 pub use outside::{Outside, OutsideError};
 pub use report::{Fault, LogReport, Place, Report};
@@ -31,8 +33,7 @@ pub type TakeLeaf<'a> = &'a mut dyn FnMut(&str, u64, &Hash) -> io::Result<()>;
 pub fn check(directory: &Path, outside: &Outside, take: TakeLeaf<'_>) -> io::Result<Report> {
     std::fs::read_dir(directory)?;
     let mut report = Report::default();
-    let files = proof::row_files(directory)?;
-    let mut nodes: BTreeSet<String> = files.iter().map(|file| file.node.clone()).collect();
+    let mut nodes = BTreeSet::new();
     for name in proof::logs(directory)? {
         match name.split_once(proof::SET_ASIDE) {
             Some((node, _)) => report.faults.push(Fault {
@@ -48,16 +49,30 @@ pub fn check(directory: &Path, outside: &Outside, take: TakeLeaf<'_>) -> io::Res
             }
         }
     }
-    if nodes.is_empty() {
+    // The logs before the files: what a running Weir signs or seals in between is only more than what is looked for.
+    let mut told: BTreeMap<String, Told> = nodes
+        .into_iter()
+        .map(|node| {
+            let told = log::read(directory, &node, &mut report);
+            (node, told)
+        })
+        .collect();
+    let files = proof::row_files(directory)?;
+    for file in &files {
+        if !told.contains_key(&file.node) {
+            // Says that there is none.
+            let none = log::read(directory, &file.node, &mut report);
+            told.insert(file.node.clone(), none);
+        }
+    }
+    if told.is_empty() {
         let what = "there is neither a log nor a record here";
         return Err(io::Error::new(io::ErrorKind::NotFound, what));
     }
-    for node in nodes {
-        let own = files.iter().filter(|file| file.node == node).cloned();
-        let own: Vec<_> = own.collect();
-        let told = log::read(directory, &node, &mut report);
-        outside.compare(&told, &node, &mut report);
-        rows::walk(&own, &told, &node, &mut report, take)?;
+    for (node, told) in &told {
+        let own = files.iter().filter(|file| file.node == *node).cloned();
+        outside.compare(told, node, &mut report);
+        rows::walk((directory, own.collect()), told, node, &mut report, take)?;
     }
     outside.limits(&mut report);
     Ok(report)

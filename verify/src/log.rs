@@ -74,6 +74,8 @@ pub(crate) fn read(directory: &Path, node: &str, report: &mut Report) -> Told {
     let shown = |name: &str| format!("log/{node}/{name}");
     let mut told = Told::default();
     let mut reading = Reading::default();
+    // Before the checkpoints, so that it is not ahead of them when Weir is running.
+    let latest = std::fs::read_to_string(place.join(LATEST));
     let path = place.join(CHECKPOINTS);
     let taken = File::open(&path).and_then(|file| {
         entries(&mut BufReader::new(file), &mut |at, bytes| {
@@ -95,7 +97,7 @@ pub(crate) fn read(directory: &Path, node: &str, report: &mut Report) -> Told {
     let next = told.points.len() as u64 + 1;
     if let Some((at, why, is_torn)) = reading.fault {
         let file = shown(CHECKPOINTS);
-        if is_torn && latest_fits(&place, &told) {
+        if is_torn && latest_fits(&latest, &told) {
             told.is_whole = true;
             report.remarks.push(format!(
                 "{file} ends in a torn write at byte {at}, as a crash leaves it; the checkpoints before it are whole"
@@ -105,7 +107,7 @@ pub(crate) fn read(directory: &Path, node: &str, report: &mut Report) -> Told {
             report.fault(node, place, format!("at byte {at}: {why}"));
         }
     }
-    check_latest(&place, &told, node, report);
+    check_latest(latest, &told, node, report);
     check_key(&place, &told, node, report);
     told
 }
@@ -138,27 +140,25 @@ impl Reading {
 }
 
 /// Whether `latest` says the last whole checkpoint: then nothing after it was ever finished.
-fn latest_fits(place: &Path, told: &Told) -> bool {
-    let latest = std::fs::read_to_string(place.join(LATEST)).unwrap_or_default();
-    told.last()
-        .is_some_and(|last| last.note.to_string() == latest)
+fn latest_fits(latest: &io::Result<String>, told: &Told) -> bool {
+    let last = told.last().map(|last| last.note.to_string());
+    last.is_some() && latest.as_ref().ok() == last.as_ref()
 }
 
-fn check_latest(place: &Path, told: &Told, node: &str, report: &mut Report) {
+fn check_latest(latest: io::Result<String>, told: &Told, node: &str, report: &mut Report) {
     let Some(last) = told.last().filter(|_| told.is_whole) else {
         return;
     };
     let file = format!("log/{node}/{LATEST}");
-    let found = std::fs::read_to_string(place.join(LATEST));
     let is_one_before = |text: &str| {
         let before = told.points.iter().rev().nth(1);
         before.is_some_and(|before| before.note.to_string() == text)
     };
     let place = Place::checkpoint(last.checkpoint.number).of_file(&file);
-    match found {
+    match latest {
         Ok(text) if text == last.note.to_string() => {}
         Ok(text) if is_one_before(&text) => report.remarks.push(format!(
-            "{file} is the checkpoint before the last, as a crash between the two leaves it"
+            "{file} is the checkpoint before the last: one was just being signed, or a crash came between the two"
         )),
         Ok(text) => {
             let told = Note::parse(&text)

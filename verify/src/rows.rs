@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 
 use jiff::Timestamp;
 use weir_evidence::{Hash, Span};
@@ -16,23 +17,28 @@ use crate::log::{Point, Told};
 use crate::order::Order;
 use crate::report::{LogReport, Place, Report};
 
-/// Walks through the files of one node.
+/// Walks through the files of one node, which lie in a directory.
 pub(crate) fn walk(
-    files: &[RowFile],
+    (directory, files): (&Path, Vec<RowFile>),
     told: &Told,
     node: &str,
     report: &mut Report,
     take: TakeLeaf<'_>,
 ) -> io::Result<()> {
     let mut walk = Walk::new(files, told, node);
-    for (number, file) in files.iter().enumerate() {
-        files::check_digest(file, told, node, report);
-        let Some(rows) = files::rows(file, node, report) else {
-            walk.unreadable(file);
+    for number in 0..walk.files.len() {
+        let Some(file) = walk.files.get_mut(number) else {
             continue;
         };
-        files::check_shape(file, &rows, walk.first, node, report);
-        let suspects = files::suspects(file, &rows, node, report);
+        let rows = files::rows(directory, file, node, report);
+        let file = file.clone();
+        files::check_digest(&file, told, node, report);
+        let Some(rows) = rows else {
+            walk.unreadable(&file);
+            continue;
+        };
+        files::check_shape(&file, &rows, walk.first, node, report);
+        let suspects = files::suspects(&file, &rows, node, report);
         walk.suspects
             .extend(suspects.iter().map(|seq| (*seq, number)));
         for row in &rows.rows {
@@ -47,7 +53,7 @@ pub(crate) fn walk(
 }
 
 struct Walk<'a> {
-    files: &'a [RowFile],
+    files: Vec<RowFile>,
     told: &'a Told,
     /// The first row of the log; beyond every row when there is no checkpoint.
     first: u64,
@@ -73,18 +79,16 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(files: &'a [RowFile], told: &'a Told, node: &str) -> Walk<'a> {
+    fn new(files: Vec<RowFile>, told: &'a Told, node: &str) -> Walk<'a> {
         let first = told.points.first().map(|point| point.checkpoint.first);
         let last = told.last().map(|last| &last.checkpoint);
         let moment = |time: i64| Timestamp::from_microsecond(time).ok();
+        let begin = files.first().map_or(u64::MAX, |file| file.first);
         Walk {
             files,
             told,
             first: first.unwrap_or(u64::MAX),
-            next: files
-                .first()
-                .map_or(u64::MAX, |file| file.first)
-                .min(first.unwrap_or(u64::MAX)),
+            next: begin.min(first.unwrap_or(u64::MAX)),
             point: 0,
             rows: Vec::new(),
             holes: Vec::new(),
@@ -112,15 +116,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn shown(&self, file: usize) -> String {
+        let file = self.files.get(file);
+        file.map_or_else(String::new, |file| file.shown.clone())
+    }
+
     fn unreadable(&mut self, file: &RowFile) {
         self.unreadable
             .push((file.first, file.last.unwrap_or(u64::MAX)));
     }
 
     fn row(&mut self, row: &ProvenRow, file: usize, report: &mut Report) {
-        let shown = self.files.get(file).map_or("", |file| file.shown.as_str());
         if row.seq < self.next {
-            let place = Place::rows(row.seq, row.seq).of_file(shown);
+            let place = Place::rows(row.seq, row.seq).of_file(&self.shown(file));
             let what = "this number was there before: a row stands twice or out of order";
             return report.fault(&self.log.node, place, what);
         }
@@ -137,6 +145,7 @@ impl<'a> Walk<'a> {
             self.order.lose();
         }
         self.next = row.seq + 1;
+        let shown = self.files.get(file).map_or("", |file| file.shown.as_str());
         self.order.row(row, shown, &mut self.log, report);
         if row.seq < self.first {
             self.log.before += 1;
@@ -261,15 +270,16 @@ impl<'a> Walk<'a> {
             .range(first..=last)
             .map(|(seq, file)| (*seq, *file))
             .collect();
-        let shown = |file: usize| self.files.get(file).map_or("", |file| file.shown.as_str());
         let node = self.log.node.clone();
         if named.is_empty() {
-            let place = Place::rows(*first, *last).of_file(shown(*file)).at(number);
+            let place = Place::rows(*first, *last)
+                .of_file(&self.shown(*file))
+                .at(number);
             let what = "one or more of these rows are not what was signed";
             report.fault(&node, place, what);
         }
         for (seq, file) in named {
-            let place = Place::rows(seq, seq).of_file(shown(file)).at(number);
+            let place = Place::rows(seq, seq).of_file(&self.shown(file)).at(number);
             report.fault(&node, place, "this row is not what was signed");
             self.suspects.remove(&seq);
         }
@@ -283,8 +293,7 @@ impl<'a> Walk<'a> {
             .map(|(seq, file)| (*seq, *file))
             .collect();
         for (seq, file) in wrong {
-            let shown = self.files.get(file).map_or("", |file| file.shown.as_str());
-            let place = Place::rows(seq, seq).of_file(shown);
+            let place = Place::rows(seq, seq).of_file(&self.shown(file));
             let what = "its hint was altered; the row itself is what was signed";
             report.fault(&self.log.node, place, what);
             self.suspects.remove(&seq);

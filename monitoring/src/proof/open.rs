@@ -357,7 +357,7 @@ fn take_in(chain: &mut Chain, files: &[RowFile], told: &mut Told) -> io::Result<
         }
         let rows = file.rows()?.rows;
         let new = rows.iter().filter(|row| row.seq > after);
-        let (from, to) = (new.clone().next(), new.clone().last());
+        let (from, to) = (new.clone().next(), new.clone().next_back());
         for row in new {
             if let Some((Happening::Retention { period }, _)) = &row.happening {
                 chain.removed.push(period.clone());

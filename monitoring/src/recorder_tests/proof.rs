@@ -277,3 +277,36 @@ fn plausible_traffic_proves_row_by_row_lm_29() {
         ));
     }
 }
+
+#[test]
+fn a_check_while_weir_writes_and_seals_holds_at_every_moment_lm_37() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut own = settings(directory.path());
+    own.segment_rows = 300;
+    own.checkpoint = Duration::from_secs(1);
+    let recorder = Recorder::start(own).unwrap();
+    wait_until(&recorder, "signed", |health| health.checkpoint >= 1);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut lane = recorder.lane();
+            for number in 0.. {
+                lane.push(numbered("ann", number));
+                if number % 50 == 49 {
+                    lane.flush();
+                    std::thread::sleep(Duration::from_millis(4));
+                }
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        for _ in 0..40 {
+            holds(directory.path());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    stop(&recorder);
+    let log = holds(directory.path());
+    assert!(log.proved > 600 && log.after == 0, "{log:?}");
+}
