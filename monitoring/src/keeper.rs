@@ -60,7 +60,7 @@ impl Keeper {
                 self.remove_due(self.time_passed());
                 looked = Some(Instant::now());
             }
-            let pause = if self.seal_complete() {
+            let pause = if self.shared.log_is_open.load(Ordering::Acquire) && self.seal_complete() {
                 RETENTION
             } else {
                 RETRY

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     queued: AtomicUsize,
     dropped: AtomicU64,
     pub(crate) writable: AtomicBool,
+    /// Whether the log has been opened. Until then journals stay as they are: opening reads them.
+    pub(crate) log_is_open: AtomicBool,
     untold: Mutex<Dropped>,
     complete: Mutex<Vec<Complete>>,
     sealed: Mutex<Vec<SealedFile>>,
@@ -74,6 +76,7 @@ impl Shared {
             queued: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             writable: AtomicBool::new(true),
+            log_is_open: AtomicBool::new(false),
             untold: Mutex::default(),
             complete: Mutex::default(),
             sealed: Mutex::default(),

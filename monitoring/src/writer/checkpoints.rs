@@ -5,10 +5,12 @@
 //! nothing there is none; the interval that passed shows in the next one.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use weir_evidence::Why;
 
+use crate::keeper::Task;
 use crate::notes;
 use crate::proof;
 use crate::proof::Asked;
@@ -102,6 +104,9 @@ impl Writer {
             self.hold_own(notes::log(&self.ids, now, note), None);
         }
         self.chain = Some(chain);
+        self.shared.log_is_open.store(true, Ordering::Release);
+        // When its channel is full it is about to look anyway.
+        let _ = self.keeper.try_send(Task::Look);
         Ok(())
     }
 }
