@@ -167,7 +167,10 @@ impl Log {
     /// When it does not continue the log: then nothing is taken in.
     pub fn advance(&mut self, entry: &Entry) -> Result<Span, EntryError> {
         let new = &entry.checkpoint;
-        let expected = self.last.as_ref().map_or(1, |last| last.number + 1);
+        let expected = self
+            .last
+            .as_ref()
+            .map_or(1, |last| last.number.saturating_add(1));
         if new.number != expected {
             return Err(EntryError::Number {
                 expected,

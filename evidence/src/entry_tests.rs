@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::checkpoint::tests::sample;
 use crate::{SigningKey, VerifierKey, leaf_hash};
@@ -150,4 +152,37 @@ fn old_entries_sealed_again_under_a_newer_key_are_refused_lm_31() {
         again.follow(&sealed_again),
         Err(EntryError::Signature(_))
     ));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_reading_fail_otherwise_than_by_an_error(
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        noise in any::<String>(),
+        numbers in any::<[u64; 5]>(),
+    ) {
+        let mut grown = Grown::new();
+        grown.grow(5).grow(3);
+        let text: String = grown.entries.iter().map(Entry::to_text).collect();
+        let mut changed = text.clone().into_bytes();
+        let at = at.index(changed.len());
+        changed[at] = byte;
+        let mut log = Log::default();
+        let mut whole = 0;
+        entries(&mut changed.as_slice(), &mut |_, bytes| {
+            let entry = std::str::from_utf8(bytes).ok().and_then(|text| Entry::parse(text).ok());
+            whole += usize::from(entry.is_some_and(|entry| log.follow(&entry).is_ok()));
+            Ok(())
+        }).unwrap();
+        prop_assert_eq!(whole == 2, changed == text.as_bytes());
+        prop_assert!(Entry::parse(&noise).is_err());
+        // Numbers that no log has are refused like any others.
+        let [number, size, first, last, every] = numbers;
+        let entry = grown.next(2, |it| {
+            (it.number, it.size, it.first, it.last, it.every) = (number, size, first, last, every);
+        });
+        prop_assert!(grown.log.follow(&entry).is_err());
+        prop_assert!(Entry::parse(&entry.to_text()).is_ok());
+    }
 }

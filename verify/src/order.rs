@@ -105,7 +105,9 @@ impl Order {
             self.back = None;
         } else {
             self.end(node, report);
-            let before = self.moment.filter(|before| moment < before - TOLERANCE);
+            let before = self
+                .moment
+                .filter(|before| moment < before.saturating_sub(TOLERANCE));
             self.back = before.map(|before| {
                 let (now, before) = (shown(moment), shown(before));
                 let what = format!(

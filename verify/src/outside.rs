@@ -120,7 +120,8 @@ fn difference(note: &Note, kept: &Checkpoint, told: &Told) -> Option<(Place, Str
             let (end, row) = last.map_or((0, kept.first.saturating_sub(1)), |last| {
                 (last.number, last.last)
             });
-            let place = Place::rows(row + 1, kept.last.max(row + 1)).at(end + 1);
+            let next = row.saturating_add(1);
+            let place = Place::rows(next, kept.last.max(next)).at(end + 1);
             let what = format!(
                 "the log ends at checkpoint {end}, row {row}; checkpoint {number}, kept outside, covers rows up to {}: the log was \
                  rolled back to an older copy or cut off",

@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
             }
             self.order.lose();
         }
-        self.next = row.seq + 1;
+        self.next = row.seq.saturating_add(1);
         let shown = self.files.get(file).map_or("", |file| file.shown.as_str());
         self.order.row(row, shown, &mut self.log, report);
         if row.seq < self.first {
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
             let last = point.checkpoint.last;
             if self.next <= last {
                 self.holes.push((self.next.max(self.first), last));
-                self.next = last + 1;
+                self.next = last.saturating_add(1);
                 self.order.lose();
             }
             self.close(point, report);
@@ -362,9 +362,9 @@ impl<'a> Walk<'a> {
     ) {
         let mut left = vec![(first, last)];
         for (from, to) in removed {
-            let before: u64 = left.iter().map(|(a, b)| b - a + 1).sum();
+            let before: u64 = left.iter().map(|(a, b)| (b - a).saturating_add(1)).sum();
             left = without(&left, *from, *to);
-            let after: u64 = left.iter().map(|(a, b)| b - a + 1).sum();
+            let after: u64 = left.iter().map(|(a, b)| (b - a).saturating_add(1)).sum();
             self.log.removed += before - after;
         }
         for (from, to) in &self.unreadable {
@@ -414,7 +414,7 @@ impl<'a> Walk<'a> {
             return;
         }
         let checkpoint = &last.checkpoint;
-        let first = checkpoint.last + 1;
+        let first = checkpoint.last.saturating_add(1);
         report.remarks.push(format!(
             "{} rows from {first} on came after the last checkpoint: nothing proves them yet",
             self.log.after

@@ -170,7 +170,11 @@ impl Chain {
             origin: self.key.verifier().name().to_owned(),
             size: tree.end(),
             root,
-            number: self.log.last.as_ref().map_or(1, |last| last.number + 1),
+            number: self
+                .log
+                .last
+                .as_ref()
+                .map_or(1, |last| last.number.saturating_add(1)),
             previous: self.log.previous,
             time: now,
             why,

@@ -319,7 +319,7 @@ fn continue_from_disk(chain: &mut Chain, told: &mut Told, is_new_log: bool) -> i
             chain.last,
             chain.log.last.as_ref().map_or(0, |last| last.number)
         ));
-        told.next = chain.last + 1;
+        told.next = chain.last.saturating_add(1);
     }
     take_in(chain, &files, told)
 }
