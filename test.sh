@@ -13,6 +13,7 @@ need() {
 }
 need cc build-essential
 need curl curl
+need python3 python3
 need chromium chromium
 need certutil libnss3-tools
 need mount mount

@@ -2,13 +2,16 @@
 //!
 //! `push` is the time of one record made, pushed and handed over in batches of 1,024 as the lane does it; the writer drains
 //! outside the time that is counted. `seal` is rows a second from the first push to a stopped recorder: journal, sync,
-//! Parquet.
+//! Parquet, log. `leaf` and `tree` are what the log costs of that: one record's commitments and leaf from bytes that are at
+//! hand, and one leaf into the tree. `verify` is rows a second of a check. Before `seal` the processor time of one record, of all
+//! threads, is printed, and after it the bytes at rest.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use weir_benches::is_smoke;
+use weir_evidence::{LeafMaker, Secret, Span};
 use weir_monitoring::{
     End, EventIds, Identity, Initiator, Kind, Lane, Record, Recorder, RecorderSettings, Verdict,
 };
@@ -178,7 +181,9 @@ fn record(criterion: &mut Criterion) {
     });
     running.stop();
 
+    log(criterion);
     let rows = if is_smoke() { 2_000 } else { 262_144 };
+    print_processor_time(rows);
     let mut group = criterion.benchmark_group("record");
     group.sample_size(10).throughput(Throughput::Elements(rows));
     group.bench_function("seal", |bencher| {
@@ -188,7 +193,102 @@ fn record(criterion: &mut Criterion) {
             running.stop();
         });
     });
+    let mut running = Running::start();
+    running.push_all(rows);
+    drop(running.lane);
+    running
+        .recorder
+        .stop(PATIENCE)
+        .expect("everything is written");
+    let directory = running._directory.path().join("records");
+    print_bytes(&directory, rows);
+    group.bench_function("verify", |bencher| {
+        let outside = weir_verify::Outside::default();
+        bencher.iter(|| {
+            let report = weir_verify::check(&directory, &outside, &mut |_, _, _| Ok(()));
+            assert!(report.is_ok_and(|report| report.holds()));
+        });
+    });
     group.finish();
+}
+
+/// What the log itself costs.
+fn log(criterion: &mut Criterion) {
+    let mut maker = LeafMaker::new(Secret::random().expect("the system has randomness"));
+    // The groups of an allowed request as the maker above makes it.
+    let groups: [&[usize]; 5] = [
+        &[4, 7, 8, 8, 8, 2, 8, 8],
+        &[9, 6, 5, 8, 4],
+        &[10, 9, 2, 4],
+        &[3, 4, 34, 2, 9, 12, 1],
+        &[5, 8, 8, 8, 16, 16],
+    ];
+    let value = [0x61; 64];
+    let mut seq = 0;
+    let mut leaf = move || {
+        seq += 1;
+        maker.begin(seq);
+        for (number, fields) in (0..).zip(groups) {
+            maker.group(number);
+            for (id, length) in (1..).zip(fields) {
+                let value = value.get(..*length).unwrap_or(&value);
+                maker.field(id, value).expect("a short field");
+            }
+        }
+        maker.finish()
+    };
+    let one = leaf();
+    criterion.bench_function("record/leaf", |bencher| bencher.iter(&mut leaf));
+    let mut tree = Span::new(0);
+    criterion.bench_function("record/tree", |bencher| bencher.iter(|| tree.push(one)));
+}
+
+/// Processor time of this process so far, in ticks of 10 ms: user and system.
+fn ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let mut times = fields.split_whitespace().skip(11);
+    let mut next = || times.next().and_then(|time| time.parse::<u64>().ok());
+    next().zip(next()).map_or(0, |(user, system)| user + system)
+}
+
+/// Processor time of a record from its making to its segment, over several passes; the first one warms up.
+fn print_processor_time(rows: u64) {
+    let mut passes = Vec::new();
+    for _ in 0..if is_smoke() { 1 } else { 9 } {
+        let before = ticks();
+        let mut running = Running::start();
+        running.push_all(rows);
+        running.stop();
+        passes.push((ticks() - before) * 10_000_000 / rows);
+    }
+    passes.sort_unstable();
+    let median = passes.get(passes.len() / 2).copied().unwrap_or(0);
+    println!("record: processor time of one, ns: median {median}, passes {passes:?}");
+}
+
+/// Bytes at rest by kind of file.
+fn print_bytes(directory: &std::path::Path, rows: u64) {
+    let mut bytes = std::collections::BTreeMap::<String, u64>::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let kind = path.extension().or(path.file_name()).unwrap_or_default();
+            let size = entry.metadata().map_or(0, |metadata| metadata.len());
+            *bytes.entry(kind.display().to_string()).or_default() += size;
+        }
+    }
+    for (kind, bytes) in bytes {
+        println!(
+            "record: {:.2} bytes a record in {kind}",
+            bytes as f64 / rows as f64
+        );
+    }
 }
 
 criterion_group!(benches, record);

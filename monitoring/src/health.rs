@@ -29,4 +29,12 @@ pub struct RecorderHealth {
     pub sealed: u64,
     /// Periods removed.
     pub removed_periods: u64,
+    /// Number of the last signed checkpoint of the log; 0 before the first.
+    pub checkpoint: u64,
+    /// When it was signed, µs since the epoch.
+    pub checkpoint_time: Option<i64>,
+    /// Rows that it covers.
+    pub checkpoint_rows: u64,
+    /// Why no newer one can be signed at present.
+    pub checkpoint_error: Option<String>,
 }

@@ -7,13 +7,16 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use weir_evidence::Why;
+
 use crate::clock::{self, micros};
 use crate::event::EventIds;
-use crate::lane::{Message, Shared};
+use crate::lane::{Complete, Message, Shared};
 use crate::notes;
 use crate::paths::Layout;
+use crate::proof::chain::{self, Chain};
 use crate::retain::{self, Due};
-use crate::seal;
+use crate::seal::{self, Segment};
 
 /// Pause before a journal that could not be sealed is tried again.
 const RETRY: Duration = Duration::from_secs(15);
@@ -32,6 +35,8 @@ pub(crate) enum Task {
     End {
         is_written: bool,
         done: SyncSender<bool>,
+        /// The log, for the last checkpoint; what that one is for, and the time: µs since the epoch at an instant.
+        log: Option<(Box<Chain>, Why, (Instant, i64))>,
     },
 }
 
@@ -55,7 +60,7 @@ impl Keeper {
                 self.remove_due(self.time_passed());
                 looked = Some(Instant::now());
             }
-            let pause = if self.seal_complete() {
+            let pause = if self.shared.log_is_open.load(Ordering::Acquire) && self.seal_complete() {
                 RETENTION
             } else {
                 RETRY
@@ -65,10 +70,15 @@ impl Keeper {
                     self.remove_due(self.time_passed());
                     let _ = done.try_send(());
                 }
-                Ok(Task::End { is_written, done }) => {
+                Ok(Task::End {
+                    is_written,
+                    done,
+                    log,
+                }) => {
                     let is_sealed = self.seal_complete();
+                    let is_signed = !is_written || log.is_none_or(|log| self.sign_last(log));
                     // Whoever asked may have stopped waiting.
-                    let _ = done.try_send(is_written && is_sealed);
+                    let _ = done.try_send(is_written && is_sealed && is_signed);
                     return;
                 }
                 Ok(Task::Look) | Err(RecvTimeoutError::Timeout) => {}
@@ -86,10 +96,11 @@ impl Keeper {
     /// Seals what is complete; answers whether nothing is left.
     fn seal_complete(&self) -> bool {
         let mut is_all = true;
-        for journal in self.shared.complete() {
-            match seal::seal(&self.layout, &journal) {
+        for Complete { journal, hints } in self.shared.complete() {
+            match seal::seal(&self.layout, &journal, hints.as_deref()) {
                 Ok(segment) => {
                     let sealed = u64::from(segment.is_some());
+                    segment.iter().for_each(|segment| self.name(segment));
                     self.shared.remove_complete(&journal);
                     self.shared.update_health(|health| health.sealed += sealed);
                 }
@@ -102,6 +113,28 @@ impl Keeper {
             }
         }
         is_all
+    }
+
+    /// Lets the next checkpoint name the segment.
+    fn name(&self, segment: &Segment) {
+        if !segment.is_proven {
+            return;
+        }
+        match chain::name_sealed(&self.layout, &segment.path) {
+            Ok(sealed) => self.shared.add_sealed(sealed),
+            // The next start does.
+            Err(error) => {
+                let error = format!("cannot read {}: {error}", self.layout.shown(&segment.path));
+                self.shared
+                    .update_health(|health| health.last_error = Some(error));
+            }
+        }
+    }
+
+    /// The checkpoint after which no row follows.
+    fn sign_last(&self, (mut chain, why, at): (Box<Chain>, Why, (Instant, i64))) -> bool {
+        let now = at.1.saturating_add(micros(at.0.elapsed()));
+        chain.sign(why, now, &self.shared)
     }
 
     fn remove_due(&self, now: i64) {
@@ -129,6 +162,7 @@ impl Keeper {
         if !is_durable && !is_held {
             return;
         }
+        self.shared.add_removed(due.period.to_string());
         match retain::remove(&self.layout, due) {
             Ok(()) => self
                 .shared

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use weir_evidence::SealedFile;
+
 use crate::health::RecorderHealth;
 use crate::record::Record;
 
@@ -41,6 +43,14 @@ pub(crate) struct Dropped {
     pub(crate) last: i64,
 }
 
+/// A journal that takes nothing more and is to be sealed.
+#[derive(Clone, Debug)]
+pub(crate) struct Complete {
+    pub(crate) journal: PathBuf,
+    /// The first byte of each leaf, when the writer still has them.
+    pub(crate) hints: Option<Arc<[u8]>>,
+}
+
 /// What lanes, writer and console share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -49,8 +59,12 @@ pub(crate) struct Shared {
     queued: AtomicUsize,
     dropped: AtomicU64,
     pub(crate) writable: AtomicBool,
+    /// Whether the log has been opened. Until then journals stay as they are: opening reads them.
+    pub(crate) log_is_open: AtomicBool,
     untold: Mutex<Dropped>,
-    complete: Mutex<Vec<PathBuf>>,
+    complete: Mutex<Vec<Complete>>,
+    sealed: Mutex<Vec<SealedFile>>,
+    removed: Mutex<Vec<String>>,
     spare: Mutex<Vec<Vec<Record>>>,
     health: Mutex<RecorderHealth>,
 }
@@ -62,8 +76,11 @@ impl Shared {
             queued: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             writable: AtomicBool::new(true),
+            log_is_open: AtomicBool::new(false),
             untold: Mutex::default(),
             complete: Mutex::default(),
+            sealed: Mutex::default(),
+            removed: Mutex::default(),
             spare: Mutex::default(),
             health: Mutex::default(),
         }
@@ -110,18 +127,42 @@ impl Shared {
     }
 
     /// A journal that takes nothing more and is to be sealed.
-    pub(crate) fn add_complete(&self, journal: PathBuf) {
-        locked(&self.complete).push(journal);
+    pub(crate) fn add_complete(&self, journal: PathBuf, hints: Option<Vec<u8>>) {
+        let hints = hints.map(Arc::from);
+        locked(&self.complete).push(Complete { journal, hints });
     }
 
     /// Journals that are to be sealed, oldest first.
-    pub(crate) fn complete(&self) -> Vec<PathBuf> {
+    pub(crate) fn complete(&self) -> Vec<Complete> {
         locked(&self.complete).clone()
     }
 
     /// This journal is sealed.
     pub(crate) fn remove_complete(&self, journal: &Path) {
-        locked(&self.complete).retain(|waiting| waiting != journal);
+        locked(&self.complete).retain(|waiting| waiting.journal != journal);
+    }
+
+    /// A segment that the next checkpoint is to name.
+    pub(crate) fn add_sealed(&self, sealed: SealedFile) {
+        locked(&self.sealed).push(sealed);
+    }
+
+    /// A period whose removal the next checkpoint is to name.
+    pub(crate) fn add_removed(&self, period: String) {
+        locked(&self.removed).push(period);
+    }
+
+    /// Whether there is something for a checkpoint to name.
+    pub(crate) fn has_unnamed(&self) -> bool {
+        !locked(&self.sealed).is_empty() || !locked(&self.removed).is_empty()
+    }
+
+    pub(crate) fn take_sealed(&self) -> Vec<SealedFile> {
+        std::mem::take(&mut *locked(&self.sealed))
+    }
+
+    pub(crate) fn take_removed(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.removed))
     }
 
     pub(crate) fn recycle(&self, mut rows: Vec<Record>) {

@@ -20,6 +20,7 @@ mod lane;
 mod notes;
 mod open;
 mod paths;
+pub mod proof;
 mod purpose;
 pub mod query;
 mod record;

@@ -12,6 +12,10 @@ use crate::words::{End, Kind};
 
 /// Open events named one by one in a gap row; the rest is counted.
 const NAMED: usize = 100;
+/// What follows numbers of rows that may be lost.
+const UNSURE: &str = " were handed over before but may not have reached the disk";
+/// What follows a number of bytes that held rows.
+const DAMAGED: &str = " damaged bytes among the rows were left out";
 
 fn row(ids: &EventIds, kind: Kind, time: i64, note: String) -> Record {
     let mut row = Record::new(kind, ids.next(), time);
@@ -97,9 +101,7 @@ pub(crate) fn unwritable(ids: &EventIds, now: i64, trouble: &Trouble, dropped: D
         ));
     }
     if let Some((first, last)) = trouble.unsure {
-        note.push_str(&format!(
-            "; rows {first} to {last} were handed over before but may not have reached the disk"
-        ));
+        note.push_str(&format!("; rows {first} to {last}{UNSURE}"));
     }
     let since = if dropped.count == 0 {
         trouble.since
@@ -124,10 +126,7 @@ pub(crate) fn crash(ids: &EventIds, now: i64, crash: &Crash) -> Record {
         ));
     }
     if crash.damaged > 0 {
-        note.push_str(&format!(
-            "; {} damaged bytes among the rows were left out",
-            crash.damaged
-        ));
+        note.push_str(&format!("; {}{DAMAGED}", crash.damaged));
     }
     note.push_str(&open(crash));
     let since = if crash.alive == 0 {
@@ -175,6 +174,30 @@ fn open(crash: &Crash) -> String {
     )
 }
 
+/// Something about the log over the records, for example that it begins anew.
+pub(crate) fn log(ids: &EventIds, now: i64, note: String) -> Record {
+    row(ids, Kind::Gap, now, note)
+}
+
+/// The period that a retention row tells of.
+pub(crate) fn removed_period(note: &str) -> Option<&str> {
+    let rest = note.strip_prefix("period ")?;
+    rest.split_once(" is removed ").map(|(period, _)| period)
+}
+
+/// The rows that a gap row admits may have been lost after they were handed over.
+pub(crate) fn unsure_rows(note: &str) -> Option<(u64, u64)> {
+    let (rest, _) = note.split_once(UNSURE)?;
+    let (_, rows) = rest.rsplit_once("; rows ")?;
+    let (first, last) = rows.split_once(" to ")?;
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+/// Whether a gap row admits that rows were left out because their bytes were damaged.
+pub(crate) fn tells_damage(note: &str) -> bool {
+    note.contains(DAMAGED)
+}
+
 pub(crate) fn retention(
     ids: &EventIds,
     now: i64,
@@ -186,4 +209,36 @@ pub(crate) fn retention(
         "period {period} is removed because its time is over: {segments} segments with {rows} rows"
     );
     row(ids, Kind::Retention, now, note)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_a_row_admits_is_read_back_from_its_words_lm_33() {
+        let ids = EventIds::new();
+        let trouble = Trouble {
+            since: 1,
+            error: "cannot sync the journal: broken; rows 1 to x".to_owned(),
+            unsure: Some((12, 345)),
+            retry: std::time::Duration::ZERO,
+        };
+        let note = unwritable(&ids, 2, &trouble, Dropped::default())
+            .note
+            .unwrap();
+        assert_eq!(unsure_rows(&note), Some((12, 345)), "{note}");
+        assert_eq!(unsure_rows("rows 1 to 2 were eaten"), None);
+        let period = Period::of(0);
+        let row = retention(&ids, 2, period, 1, 5);
+        assert_eq!(removed_period(&row.note.unwrap()), Some("1970-01-01"));
+        let damaged = Crash {
+            damaged: 64,
+            ..Crash::default()
+        };
+        let whole = crash(&ids, 2, &Crash::default()).note.unwrap();
+        assert!(tells_damage(&crash(&ids, 2, &damaged).note.unwrap()));
+        assert!(!tells_damage(&whole));
+    }
 }

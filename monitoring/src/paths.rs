@@ -4,7 +4,9 @@
 //! lock
 //! journal/<node>-<first seq>.arrows
 //! segments/<period>/<node>-<first seq>-<last seq>.parquet
+//! log/<node>/
 //! ```
+//! Beside journals and segments lie their secrets and hints, described in `proof/sidecar.rs`; the log in `proof/chain.rs`.
 //! A period is a UTC day. A segment lies in the period of its latest row, so no row of a period began after that day.
 
 use std::fmt;
@@ -132,6 +134,14 @@ impl Layout {
 
     pub(crate) fn segments(&self) -> PathBuf {
         self.root.join("segments")
+    }
+
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    pub(crate) fn log(&self, node: &str) -> PathBuf {
+        self.logs().join(node)
     }
 
     pub(crate) fn period(&self, period: Period) -> PathBuf {

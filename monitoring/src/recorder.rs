@@ -73,7 +73,7 @@ impl Recorder {
         found
             .journals
             .into_iter()
-            .for_each(|journal| shared.add_complete(journal));
+            .for_each(|journal| shared.add_complete(journal, None));
         let (writer, inbox) = sync_channel(MESSAGES);
         let (keeper, tasks) = sync_channel(TASKS);
         let (flush, retain) = (settings.flush, settings.retain);

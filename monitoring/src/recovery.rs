@@ -198,8 +198,14 @@ fn newest_segment(layout: &Layout, node: &str) -> io::Result<Option<(FileName, P
     Ok(newest)
 }
 
-/// Removes unfinished segments and periods whose removal was begun.
+/// Removes unfinished segments, periods whose removal was begun, and secrets whose journal is gone.
 fn clear(layout: &Layout) -> io::Result<()> {
+    for path in entries(&layout.journals())? {
+        let is_secret = path.extension().is_some_and(|kind| kind == "secret");
+        if is_secret && !path.with_extension("arrows").exists() {
+            std::fs::remove_file(&path)?;
+        }
+    }
     let has = |path: &Path, test: &dyn Fn(&str) -> bool| {
         path.file_name()
             .and_then(|name| name.to_str())

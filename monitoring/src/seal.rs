@@ -20,11 +20,13 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use weir_evidence::{LeafMaker, Secret};
 
 use crate::adapt::Cells;
 use crate::column::Grade;
 use crate::journal::key;
 use crate::paths::{FileName, Layout, Period, sync_directory};
+use crate::proof::{leaves, sidecar};
 use crate::record::{Col, columns, schema};
 use crate::replay::Replay;
 use crate::segment::{Facts, fact};
@@ -37,6 +39,14 @@ pub(crate) const REMOVED_PREFIX: &str = ".removed-";
 /// Rows of one page: few enough that one user's rows are found without decoding much else.
 const PAGE_ROWS: usize = 8192;
 
+/// A sealed segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    /// Whether its rows are in the log: what an older Weir wrote is not.
+    pub(crate) is_proven: bool,
+}
+
 /// Why a journal was not sealed. It stays, and is tried again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SealError {
@@ -48,11 +58,16 @@ pub(crate) enum SealError {
     Parquet(#[from] ParquetError),
 }
 
-/// Seals one journal and removes it. None when it held no whole row.
+/// Seals one journal and removes it; gives the segment, None when the journal held no whole row. The journal's secret and the
+/// hints (the writer's when they fit, else made again) lie beside the segment before it has its name.
 ///
 /// # Errors
 /// When it cannot be read or the segment not be written; the journal is still there then.
-pub(crate) fn seal(layout: &Layout, journal: &Path) -> Result<Option<PathBuf>, SealError> {
+pub(crate) fn seal(
+    layout: &Layout,
+    journal: &Path,
+    hints: Option<&[u8]>,
+) -> Result<Option<Segment>, SealError> {
     let mut replay = Replay::open(journal)?;
     let mut batches = Vec::new();
     while let Some(batch) = replay.next()? {
@@ -67,9 +82,23 @@ pub(crate) fn seal(layout: &Layout, journal: &Path) -> Result<Option<PathBuf>, S
         node.unwrap_or_default(),
         replay.header(key::VERSION),
     );
+    let secret = sidecar::read_secret(journal)?;
+    let is_proven = secret.is_some();
     let segment = match facts.rows {
         0 => None,
-        _ => Some(write(layout, &facts, batches)?),
+        _ => {
+            let path = place(layout, &facts)?;
+            if let Some(secret) = secret {
+                let hints = match hints.filter(|hints| hints.len() as u64 == facts.rows) {
+                    Some(hints) => hints.to_vec(),
+                    None => hints_of(&batches, secret.clone())?,
+                };
+                sidecar::write(&sidecar::secret_path(&path), secret.to_text().as_bytes())?;
+                sidecar::write(&sidecar::hints_path(&path), &hints)?;
+            }
+            write(layout, &path, &facts, batches)?;
+            Some(path)
+        }
     };
     retire(
         layout,
@@ -77,12 +106,23 @@ pub(crate) fn seal(layout: &Layout, journal: &Path) -> Result<Option<PathBuf>, S
         segment.as_deref(),
         replay.damaged() > 0 || !replay.has_header(),
     )?;
-    Ok(segment)
+    Ok(segment.map(|path| Segment { path, is_proven }))
 }
 
-/// Writes the segment beside, syncs and renames it.
-fn write(layout: &Layout, facts: &Facts, batches: Vec<RecordBatch>) -> Result<PathBuf, SealError> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+/// The first byte of each leaf in order of `seq`, which is the order of the batches.
+fn hints_of(batches: &[RecordBatch], secret: Secret) -> Result<Vec<u8>, SealError> {
+    let mut maker = LeafMaker::new(secret);
+    let mut hints = Vec::new();
+    for batch in batches {
+        leaves(batch, &mut maker, &mut |_, _, leaf| hints.push(leaf.0[0]))
+            .map_err(io::Error::other)?;
+    }
+    Ok(hints)
+}
+
+/// Where the segment will lie; makes the directory of its period.
+fn place(layout: &Layout, facts: &Facts) -> io::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
     let directory = layout.period(Period::of(facts.latest));
     std::fs::DirBuilder::new()
         .mode(0o700)
@@ -93,8 +133,20 @@ fn write(layout: &Layout, facts: &Facts, batches: Vec<RecordBatch>) -> Result<Pa
         first: facts.first,
         last: Some(facts.last),
     };
-    let path = directory.join(name.to_string());
-    let beside = directory.join(format!("{name}{UNFINISHED_SUFFIX}"));
+    Ok(directory.join(name.to_string()))
+}
+
+/// Writes the segment beside, syncs and renames it.
+fn write(
+    layout: &Layout,
+    path: &Path,
+    facts: &Facts,
+    batches: Vec<RecordBatch>,
+) -> Result<(), SealError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(UNFINISHED_SUFFIX);
+    let beside = PathBuf::from(beside);
     let file = File::options()
         .write(true)
         .create(true)
@@ -107,10 +159,10 @@ fn write(layout: &Layout, facts: &Facts, batches: Vec<RecordBatch>) -> Result<Pa
         let _ = std::fs::remove_file(&beside);
         return Err(error);
     }
-    std::fs::rename(&beside, &path)?;
-    sync_directory(&directory)?;
+    std::fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), sync_directory)?;
     sync_directory(&layout.segments())?;
-    Ok(path)
+    Ok(())
 }
 
 /// Removes a sealed journal; one with damage is kept beside its segment, for as long as the period is kept.
@@ -131,6 +183,7 @@ fn retire(
         }
         _ => std::fs::remove_file(journal)?,
     }
+    sidecar::remove_secret(journal)?;
     sync_directory(&layout.journals())
 }
 

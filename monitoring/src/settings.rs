@@ -21,6 +21,8 @@ pub struct RecorderSettings {
     pub segment_rows: usize,
     /// A journal is sealed at this age even when it is not full.
     pub seal_after: Duration,
+    /// A checkpoint of the log is signed at least this often, whether rows come or not (LM-29).
+    pub checkpoint: Duration,
     /// A period is removed this long after its end (LM-14).
     pub retain: Duration,
     /// Records held in memory at most; more are dropped and counted.
@@ -37,6 +39,7 @@ impl RecorderSettings {
             sync: Duration::from_secs(1),
             segment_rows: 262_144,
             seal_after: Duration::from_secs(3600),
+            checkpoint: Duration::from_secs(600),
             retain: Duration::from_secs(90 * 86_400),
             queue: 65_536,
         }

@@ -261,6 +261,20 @@ pub(crate) fn numbered(user: &str, number: u64) -> Record {
     record
 }
 
+/// Checks the log over all records of a directory; what is found besides.
+pub(crate) fn check(directory: &Path) -> weir_verify::Report {
+    let outside = weir_verify::Outside::default();
+    weir_verify::check(directory, &outside, &mut |_, _, _| Ok(())).unwrap()
+}
+
+/// The log holds, and covers so many rows; what is found besides.
+pub(crate) fn holds(directory: &Path) -> weir_verify::LogReport {
+    let report = check(directory);
+    assert!(report.holds(), "{}", report.to_text());
+    assert_eq!(report.logs.len(), 1, "{}", report.to_text());
+    report.logs.into_iter().next().unwrap()
+}
+
 /// Stops in good order.
 pub(crate) fn stop(recorder: &Recorder) {
     recorder.stop(Duration::from_secs(20)).unwrap();

@@ -19,9 +19,16 @@ use crate::lane::{Message, Shared};
 use crate::notes;
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout, Period};
+use crate::proof::chain::Chain;
+use crate::proof::sidecar;
 use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
 use crate::trouble::{Doing, Trouble};
+
+mod checkpoints;
+mod ending;
+
+use checkpoints::Due;
 
 /// Rows are gathered up to about this many for one batch: smaller batches cost more a row, larger ones nothing less.
 const BATCH: usize = 3072;
@@ -53,6 +60,9 @@ pub(crate) struct Writer {
     held: VecDeque<Held>,
     rows: Rows,
     journal: Option<Journal>,
+    /// The log over the rows; None until the disk has let it be opened.
+    chain: Option<Chain>,
+    due: Due,
     /// When the first row of the journal was written, and on which day.
     began: Option<(Duration, Period)>,
     /// When the first row that is not synced was written.
@@ -110,6 +120,8 @@ impl Writer {
             held: VecDeque::from([opening]),
             rows: Rows::default(),
             journal: None,
+            chain: None,
+            due: Due::default(),
             began: None,
             dirty: None,
             unanswered: Vec::new(),
@@ -212,6 +224,7 @@ impl Writer {
         if self.is_exchange_due() {
             self.exchange();
         }
+        self.checkpoint_when_due();
         self.report();
     }
 
@@ -239,12 +252,16 @@ impl Writer {
 
     fn ensure_journal(&mut self) -> io::Result<()> {
         if self.journal.is_none() {
+            self.ensure_chain()?;
             let name = FileName {
                 node: self.settings.node.clone(),
                 first: self.next,
                 last: None,
             };
             let now = self.clock.wall();
+            if let Some(chain) = &mut self.chain {
+                chain.begin_journal(&name)?;
+            }
             self.journal = Some(Journal::create(
                 &self.layout,
                 &self.create,
@@ -280,8 +297,13 @@ impl Writer {
             .rows
             .finish()
             .map_err(|error| AppendError::Batch(error.to_string()));
-        match batch.and_then(|batch| journal.append(&batch)) {
-            Ok(()) => self.commit(vectors),
+        let appended = batch.and_then(|batch| journal.append(&batch).map(|()| batch));
+        match appended {
+            Ok(batch) => {
+                // Only what the journal has taken may be in the log.
+                self.chain.iter_mut().for_each(|chain| chain.append(&batch));
+                self.commit(vectors);
+            }
             Err(AppendError::File(error)) => return Err(error),
             Err(AppendError::Batch(error)) => self.discard(vectors, error),
         }
@@ -345,13 +367,16 @@ impl Writer {
             if journal.rows() == 0 {
                 // Nothing was in it; the next attempt would use its name again.
                 let _ = std::fs::remove_file(journal.path());
+                let _ = sidecar::remove_secret(journal.path());
             } else {
                 if doing != Doing::Sync && journal.sync().is_ok() {
                     self.synced = self.next - 1;
                 } else if self.dirty.is_some() {
                     unsure = Some((self.synced + 1, self.next - 1));
+                    self.chain.iter_mut().for_each(Chain::doubt);
                 }
-                self.give_to_keeper(&journal);
+                let hints = self.chain.as_mut().map(Chain::take_hints);
+                self.give_to_keeper(&journal, hints);
             }
         }
         self.dirty = None;
@@ -410,8 +435,9 @@ impl Writer {
         let Some(old) = self.journal.take() else {
             return;
         };
+        let hints = self.chain.as_mut().map(Chain::take_hints);
         let begun = self.ensure_journal();
-        self.give_to_keeper(&old);
+        self.give_to_keeper(&old, hints);
         if let Err(error) = begun {
             self.fail(Doing::Create, &error);
         }
@@ -421,12 +447,13 @@ impl Writer {
     fn retire(&mut self) {
         self.sync();
         if let Some(journal) = self.journal.take() {
-            self.give_to_keeper(&journal);
+            let hints = self.chain.as_mut().map(Chain::take_hints);
+            self.give_to_keeper(&journal, hints);
         }
     }
 
-    fn give_to_keeper(&self, journal: &Journal) {
-        self.shared.add_complete(journal.path().to_owned());
+    fn give_to_keeper(&self, journal: &Journal, hints: Option<Vec<u8>>) {
+        self.shared.add_complete(journal.path().to_owned(), hints);
         // When its channel is full it is about to look anyway.
         let _ = self.keeper.try_send(Task::Look);
     }
@@ -442,41 +469,6 @@ impl Writer {
             health.journal_rows = rows;
             health.journal_bytes = bytes;
         });
-    }
-
-    fn finish(mut self) {
-        let Some((in_order, done)) = self.end.take() else {
-            return;
-        };
-        while let Ok(message) = self.inbox.try_recv() {
-            self.take(message);
-        }
-        self.write_held();
-        if self.trouble.is_some() {
-            // It may have been the last moment of it.
-            self.write_held();
-        }
-        if self.trouble.is_none() {
-            self.tell_dropped(self.clock.steady());
-            if in_order {
-                self.hold_own(notes::stop(&self.ids, self.clock.wall()), None);
-            }
-            self.write_held();
-        }
-        if in_order {
-            self.retire();
-        } else {
-            // The next start finds it, and with it what was open.
-            self.sync();
-        }
-        for held in self.held.drain(..).filter(|held| held.admitted) {
-            self.shared.release(held.rows.len());
-            self.shared.drop_rows(&held.rows);
-        }
-        self.report();
-        let is_written = self.trouble.is_none();
-        // The keeper ends only here, so it is there to be told.
-        let _ = self.keeper.send(Task::End { is_written, done });
     }
 }
 

@@ -54,6 +54,11 @@ impl Console {
                     "records are written; {dropped} were lost since the start, see the gap rows"
                 ),
             )
+        } else if let Some(error) = &health.checkpoint_error {
+            (
+                State::Warning,
+                format!("records are written, but not signed at present: {error}"),
+            )
         } else {
             (State::Ok, "records are written".to_owned())
         };

@@ -147,6 +147,8 @@ pub(crate) struct Metrics {
     records_writable: Gauge,
     records_dropped: Gauge<i64, AtomicI64>,
     records_written: Gauge<i64, AtomicI64>,
+    records_signed: Gauge<i64, AtomicI64>,
+    checkpoint_time: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -181,6 +183,8 @@ impl Metrics {
             records_writable: Gauge::default(),
             records_dropped: Gauge::default(),
             records_written: Gauge::default(),
+            records_signed: Gauge::default(),
+            checkpoint_time: Gauge::default(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -254,6 +258,16 @@ impl Metrics {
             "records_written",
             "Records written since the start",
             m.records_written.clone(),
+        );
+        registry.register(
+            "records_signed",
+            "Records that the last checkpoint of the log covers",
+            m.records_signed.clone(),
+        );
+        registry.register(
+            "records_checkpoint_time_seconds",
+            "When the last checkpoint of the log was signed, seconds since the epoch; 0 before the first",
+            m.checkpoint_time.clone(),
         );
         Metrics {
             registry,
@@ -361,6 +375,9 @@ impl Metrics {
         self.records_writable.set(i64::from(health.writable));
         self.records_dropped.set(count(health.dropped));
         self.records_written.set(count(health.written));
+        self.records_signed.set(count(health.checkpoint_rows));
+        let signed = health.checkpoint_time.unwrap_or(0) / 1_000_000;
+        self.checkpoint_time.set(signed);
     }
 
     /// The OpenMetrics text.

@@ -167,6 +167,7 @@ fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
         sync: records.sync,
         segment_rows: records.segment_rows,
         seal_after: records.seal_after,
+        checkpoint: records.checkpoint,
         retain: records.retain,
         queue: records.queue,
         node: "weir".into(),

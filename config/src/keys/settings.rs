@@ -259,6 +259,8 @@ pub const SETTINGS: &[Key] = keys! {
         "Records after which a journal is sealed into a segment.";
     "records.seal_after", Duration("1s", "7d"), r#""1h""#,
         "Age after which a journal is sealed into a segment.";
+    "records.checkpoint", Duration("1s", "1h"), r#""10m""#,
+        "A checkpoint of the log over the records is signed at least this often, whether rows come or not (LM-29).";
     "records.retain", Duration("1d", "3650d"), r#""90d""#,
         "Age after which whole segments are removed.";
     "records.queue", Integer(1024, 16_777_216), "65536",

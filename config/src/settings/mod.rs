@@ -354,6 +354,8 @@ pub struct Records {
     pub segment_rows: usize,
     /// Age of a journal.
     pub seal_after: Duration,
+    /// Longest time between two checkpoints of the log.
+    pub checkpoint: Duration,
     /// Age of a segment.
     pub retain: Duration,
     /// Records that may wait.
@@ -407,6 +409,9 @@ pub(crate) const RESTART: &[(&str, Same)] = &[
     }),
     ("records.seal_after", |a, b| {
         a.records.seal_after == b.records.seal_after
+    }),
+    ("records.checkpoint", |a, b| {
+        a.records.checkpoint == b.records.checkpoint
     }),
     ("records.queue", |a, b| a.records.queue == b.records.queue),
     ("log", |a, b| a.log == b.log),

@@ -333,6 +333,7 @@ fn records(section: &Section<'_, '_>) -> Records {
         sync: section.get("sync"),
         segment_rows: section.get("segment_rows"),
         seal_after: section.get("seal_after"),
+        checkpoint: section.get("checkpoint"),
         retain: section.get("retain"),
         queue: section.get("queue"),
         long_request: section.get("long_request"),

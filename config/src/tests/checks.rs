@@ -341,8 +341,13 @@ fn only_what_is_bound_at_the_start_needs_a_restart() {
             vec!["records.flush", "records.queue"],
         ),
         (
-            "[records]\nsync = '2s'\nsegment_rows = 5000\nseal_after = '2h'",
-            vec!["records.sync", "records.segment_rows", "records.seal_after"],
+            "[records]\nsync = '2s'\nsegment_rows = 5000\nseal_after = '2h'\ncheckpoint = '1m'",
+            vec![
+                "records.sync",
+                "records.segment_rows",
+                "records.seal_after",
+                "records.checkpoint",
+            ],
         ),
         ("[log]\nlevel = 'debug'", vec!["log"]),
         (

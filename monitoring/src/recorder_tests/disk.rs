@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::SystemClock;
 use crate::journal::{Create, Storage, create_file};
-use crate::testing::{all_rows, numbered, of_kind, settings, stop, wait_until};
+use crate::testing::{all_rows, holds, numbered, of_kind, settings, stop, wait_until};
 use crate::{Kind, Recorder};
 
 /// Set for the child that runs with a bound on the size of a file.
@@ -84,6 +84,7 @@ fn a_full_disk_holds_nobody_up_is_stated_and_is_overcome_lm_33() {
     drop(lane);
     stop(&recorder);
     let rows = all_rows(&root);
+    assert_eq!(holds(&root).proved, rows.len() as u64);
     let gaps = of_kind(&rows, Kind::Gap);
     let told: u64 = gaps.iter().map(|gap| dropped_in(&gap.note)).sum();
     assert_eq!(told, health.dropped);
@@ -234,6 +235,8 @@ fn a_failed_sync_is_final_for_its_file_and_its_rows_are_named_threats_6() {
     drop(lane);
     stop(&recorder);
     let rows = all_rows(directory.path());
+    // Nothing was signed on faith: the rows were read back first.
+    assert_eq!(holds(directory.path()).proved, rows.len() as u64);
     let gap = of_kind(&rows, Kind::Gap)[0];
     assert!(gap.note.contains("broken sync"), "{}", gap.note);
     assert!(
@@ -277,6 +280,7 @@ fn a_half_written_batch_harms_nothing_before_it_even_when_it_cannot_be_cut_off()
             .collect();
         assert_eq!(counts, (0..20).collect::<Vec<_>>());
         assert_eq!(of_kind(&rows, Kind::Gap).len(), 1);
+        assert_eq!(holds(directory.path()).proved, rows.len() as u64);
     }
 }
 

@@ -5,4 +5,5 @@
 mod crash;
 mod disk;
 mod life;
+mod proof;
 mod retention;

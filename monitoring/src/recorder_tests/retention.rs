@@ -6,7 +6,7 @@ use crate::clock::tests::SteppedClock;
 use crate::journal::create_file;
 use crate::paths::{Layout, Period};
 use crate::query::Query;
-use crate::testing::{numbered, of_kind, rows_of, settings, stop, wait_until};
+use crate::testing::{holds, numbered, of_kind, rows_of, settings, stop, wait_until};
 use crate::{Kind, Recorder, RecorderError, clock, retain};
 
 const DAY: i64 = 86_400_000_000;
@@ -59,6 +59,9 @@ fn whole_periods_go_when_their_time_is_over_and_a_row_says_so_lm_14() {
     assert_eq!(users, ["day50", "day50", "day50", "day1", "day1", "day1"]);
     // Numbers go on although the first rows are gone.
     assert!(told[0].seq > 25);
+    // The tree goes on over the hashes of what was removed.
+    let log = holds(directory.path());
+    assert_eq!((log.removed, log.proved), (15, rows.len() as u64));
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! Decides how an investigator asks. Every look states a purpose (LM-03) and leaves a line
 //! in the audit file before anything is read (LM-18).
 
+mod checkpoint;
 mod export;
 mod filter;
 mod retain;
 mod search;
+mod verify;
 
 use std::io::Write;
 
@@ -26,6 +28,12 @@ pub(crate) enum Records {
     Export(export::Export),
     /// Remove the records whose time is over. A running Weir does so itself every hour.
     Retain(retain::Retain),
+    /// Check that no record was altered, left out or put in: the log, its signatures and every row.
+    Verify(verify::Verify),
+    /// Print the last checkpoint of the log; a running Weir signs a new one first. To be kept outside.
+    Checkpoint(checkpoint::CheckpointCommand),
+    /// Let a new key sign the log from now on, introduced by the present one.
+    RotateKey(checkpoint::RotateKey),
 }
 
 impl Records {
@@ -38,6 +46,9 @@ impl Records {
             Records::Search(search) => search.run(loaded, out),
             Records::Export(export) => export.run(loaded, out),
             Records::Retain(retain) => retain.run(loaded, out),
+            Records::Verify(verify) => verify.run(loaded, out),
+            Records::Checkpoint(checkpoint) => checkpoint.run(loaded, out),
+            Records::RotateKey(rotate) => rotate.run(loaded, out),
         }
     }
 }

@@ -83,6 +83,9 @@ fn kill_9_under_load_loses_nothing_that_reached_the_journal_and_the_gap_is_state
         in_unbroken_order(&after);
         drop(weir);
     }
+    // LM-29, LM-31: what was signed before each kill is all there.
+    let told = site.succeed(&["records", "verify", "--purpose", "effective-operation"]);
+    assert!(told.contains("The log holds"), "{told}");
 }
 
 #[test]

@@ -33,7 +33,10 @@ fn whole_periods_are_removed_when_their_time_is_over_and_the_removal_is_recorded
         1,
         "younger periods stay"
     );
-    drop(weir);
+    weir.stop(Duration::from_secs(10));
+    // LM-14, LM-29: the tree goes on over what was removed.
+    let told = site.succeed(&["records", "verify", "--purpose", "effective-operation"]);
+    assert!(told.contains("The log holds"), "{told}");
 }
 
 #[test]
@@ -65,4 +68,7 @@ fn a_step_of_the_clock_is_a_row_and_ends_nothing() {
     ordered.sort_unstable();
     ordered.dedup();
     assert_eq!(ordered.len(), numbers.len(), "counted on through the steps");
+    weir.stop(Duration::from_secs(10));
+    let told = site.succeed(&["records", "verify", "--purpose", "effective-operation"]);
+    assert!(told.contains("The log holds"), "{told}");
 }

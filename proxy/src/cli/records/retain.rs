@@ -67,13 +67,14 @@ fn remove(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
     })
 }
 
-fn settings(loaded: &Loaded) -> RecorderSettings {
+pub(super) fn settings(loaded: &Loaded) -> RecorderSettings {
     let records = &loaded.settings.records;
     RecorderSettings {
         flush: records.flush,
         sync: records.sync,
         segment_rows: records.segment_rows,
         seal_after: records.seal_after,
+        checkpoint: records.checkpoint,
         retain: records.retain,
         queue: records.queue,
         ..RecorderSettings::new(loaded.settings.records_directory())

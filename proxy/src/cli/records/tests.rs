@@ -27,6 +27,55 @@ fn said(line: &[&str], loaded: &Loaded) -> String {
     String::from_utf8(out).unwrap()
 }
 
+#[test]
+fn records_are_verified_with_a_purpose_and_what_is_wrong_is_named_lm_31() {
+    let (_directory, loaded) = recorded();
+    let text = said(&["verify", "--purpose", "effective-operation"], &loaded);
+    assert!(text.contains("5 rows proved"), "{text}");
+    assert!(text.contains("The log holds"), "{text}");
+    assert!(
+        records(&["verify"]).is_err(),
+        "no purpose, no check (LM-03)"
+    );
+    let log = loaded.settings.records_directory().join("log/weir");
+    let checkpoint = said(&["checkpoint"], &loaded);
+    assert_eq!(checkpoint, fs::read_to_string(log.join("latest")).unwrap());
+    let key = said(&["checkpoint", "--key"], &loaded);
+    let kept = loaded.settings.state.join("kept");
+    fs::write(&kept, &key).unwrap();
+    let with_key = [
+        "verify",
+        "--purpose",
+        "effective-operation",
+        "--key",
+        kept.to_str().unwrap(),
+    ];
+    assert!(said(&with_key, &loaded).contains("The log holds"));
+    // A new key follows the old one, and the kept one still fits.
+    let told = said(&["rotate-key"], &loaded);
+    let newer = said(&["checkpoint", "--key"], &loaded);
+    assert!(newer != key && told.ends_with(&newer), "{told}");
+    assert!(said(&with_key, &loaded).contains(newer.trim_end()));
+    let path = log.join("checkpoints");
+    let altered = fs::read_to_string(&path)
+        .unwrap()
+        .replacen("why stop", "why seal", 1);
+    fs::write(&path, altered).unwrap();
+    let mut out = Vec::new();
+    let verify = records(&["verify", "--purpose", "effective-operation"]).unwrap();
+    assert_eq!(verify.run(&loaded, &mut out).unwrap(), Answer::No);
+    let text = String::from_utf8(out).unwrap();
+    assert!(
+        text.contains("FAULT  log/weir/checkpoints, checkpoint 2"),
+        "{text}"
+    );
+    let audit = fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
+    assert!(
+        audit.contains("\"records verify\"") && audit.contains("\"holds\":false"),
+        "{audit}"
+    );
+}
+
 /// A configuration whose records hold two requests of anna and one of tom.
 fn recorded() -> (TempDir, Loaded) {
     let (directory, loaded) = loaded();

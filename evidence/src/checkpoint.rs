@@ -1,0 +1,340 @@
+//! Checkpoints: what the owner of a log says of it at one moment, in the form of C2SP tlog-checkpoint.
+//!
+//! The first three lines are those of the specification; what Weir says besides stands in extension lines, in fixed order. A
+//! text has one form only: what does not come out again as it was read is refused.
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::hash::Hash;
+use crate::key::VerifierKey;
+
+/// What brought a checkpoint about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Recording began, or went on after a start.
+    Start,
+    /// The interval was over, whether rows had come or not.
+    Interval,
+    /// A journal became a segment, or a period was removed.
+    Seal,
+    /// Somebody asked for one.
+    Asked,
+    /// A newer key takes over after this one.
+    Rotation,
+    /// Recording ended in good order: no row follows until the next start.
+    Stop,
+}
+
+impl Why {
+    const ALL: [Why; 6] = [
+        Why::Start,
+        Why::Interval,
+        Why::Seal,
+        Why::Asked,
+        Why::Rotation,
+        Why::Stop,
+    ];
+
+    /// The word in a checkpoint.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Why::Start => "start",
+            Why::Interval => "interval",
+            Why::Seal => "seal",
+            Why::Asked => "asked",
+            Why::Rotation => "rotation",
+            Why::Stop => "stop",
+        }
+    }
+}
+
+/// A sealed file that a checkpoint names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedFile {
+    /// Its path under `segments`, without blanks.
+    pub path: String,
+    /// SHA-256 of all its bytes.
+    pub digest: Hash,
+}
+
+/// What is said of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Which log: the same in all its checkpoints, and the name of its keys.
+    pub origin: String,
+    /// Leaves of the tree.
+    pub size: u64,
+    /// Root of the tree.
+    pub root: Hash,
+    /// Number of the checkpoint, from 1, without a hole.
+    pub number: u64,
+    /// SHA-256 of the text of the checkpoint before; None for the first.
+    pub previous: Option<Hash>,
+    /// When it was signed, µs since the epoch, UTC.
+    pub time: i64,
+    /// What brought it about.
+    pub why: Why,
+    /// The longest time, in seconds, after which another one follows while Weir runs.
+    pub every: u64,
+    /// `seq` of the first row that the log ever had or will have.
+    pub first: u64,
+    /// `seq` of the last row in the tree; one less than `first` while there is none.
+    pub last: u64,
+    /// The key that signs the log; stands in the first checkpoint.
+    pub key: Option<VerifierKey>,
+    /// The key that signs all later checkpoints.
+    pub next_key: Option<VerifierKey>,
+    /// Files sealed since the checkpoint before.
+    pub sealed: Vec<SealedFile>,
+    /// Periods removed since the checkpoint before, because their time was over (LM-14).
+    pub removed: Vec<String>,
+}
+
+/// A text that is no checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// A line is missing, in another place, or not of its form.
+    #[error("line {line} is not the \"{expected}\" of a checkpoint")]
+    Line {
+        /// Line of the text, from 1.
+        line: usize,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// It can be read but is written otherwise than a checkpoint is.
+    #[error("it is not written in the one form of a checkpoint")]
+    Form,
+}
+
+impl Checkpoint {
+    /// The text that is signed.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, self.root);
+        let previous = self
+            .previous
+            .map_or_else(|| "-".to_owned(), |hash| hash.to_string());
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "number {}\nprevious {previous}\ntime {}\nwhy {}\nevery {}\nfirst {}\nlast {}\n",
+            self.number,
+            moment(self.time),
+            self.why.as_str(),
+            self.every,
+            self.first,
+            self.last
+        );
+        for (word, key) in [("key", &self.key), ("next-key", &self.next_key)] {
+            if let Some(key) = key {
+                let _ = writeln!(text, "{word} {key}");
+            }
+        }
+        for SealedFile { path, digest } in &self.sealed {
+            let _ = writeln!(text, "sealed {path} {digest}");
+        }
+        for period in &self.removed {
+            let _ = writeln!(text, "removed {period}");
+        }
+        text
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// When it is not exactly what [`Checkpoint::to_text`] gives.
+    pub fn parse(text: &str) -> Result<Checkpoint, CheckpointError> {
+        let mut lines = Lines {
+            rest: text,
+            line: 0,
+        };
+        let checkpoint = Checkpoint {
+            origin: lines.take("origin", |line| (!line.is_empty()).then(|| line.to_owned()))?,
+            size: lines.take("size", |line| line.parse().ok())?,
+            root: lines.take("root", |line| line.parse().ok())?,
+            number: lines.word("number", |rest| rest.parse().ok())?,
+            previous: lines.word("previous", |rest| match rest {
+                "-" => Some(None),
+                hash => hash.parse().ok().map(Some),
+            })?,
+            time: lines.word("time", |rest| {
+                Timestamp::from_str(rest)
+                    .ok()
+                    .map(Timestamp::as_microsecond)
+            })?,
+            why: lines.word("why", |rest| {
+                Why::ALL.into_iter().find(|why| why.as_str() == rest)
+            })?,
+            every: lines.word("every", |rest| rest.parse().ok())?,
+            first: lines.word("first", |rest| rest.parse().ok())?,
+            last: lines.word("last", |rest| rest.parse().ok())?,
+            key: lines.maybe("key", |rest| rest.parse().ok())?,
+            next_key: lines.maybe("next-key", |rest| rest.parse().ok())?,
+            sealed: lines.many("sealed", |rest| {
+                let (path, digest) = rest.split_once(' ')?;
+                Some(SealedFile {
+                    path: path.to_owned(),
+                    digest: digest.parse().ok()?,
+                })
+            })?,
+            removed: lines.many("removed", |rest| Some(rest.to_owned()))?,
+        };
+        if lines.rest.is_empty() && checkpoint.to_text() == text {
+            Ok(checkpoint)
+        } else {
+            Err(CheckpointError::Form)
+        }
+    }
+}
+
+fn moment(time: i64) -> Timestamp {
+    Timestamp::from_microsecond(time).unwrap_or(Timestamp::MAX)
+}
+
+/// The lines of a text one by one.
+struct Lines<'a> {
+    rest: &'a str,
+    line: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn take<T>(
+        &mut self,
+        expected: &'static str,
+        read: impl Fn(&'a str) -> Option<T>,
+    ) -> Result<T, CheckpointError> {
+        self.line += 1;
+        let line = self.line;
+        let found = self.rest.split_once('\n');
+        let read = found.and_then(|(found, rest)| Some((read(found)?, rest)));
+        let (value, rest) = read.ok_or(CheckpointError::Line { line, expected })?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    fn word<T>(
+        &mut self,
+        word: &'static str,
+        read: impl Fn(&'a str) -> Option<T>,
+    ) -> Result<T, CheckpointError> {
+        self.take(word, |line| {
+            read(line.strip_prefix(word)?.strip_prefix(' ')?)
+        })
+    }
+
+    fn is_next(&self, word: &str) -> bool {
+        let rest = self.rest.strip_prefix(word);
+        rest.is_some_and(|rest| rest.starts_with(' '))
+    }
+
+    fn maybe<T>(
+        &mut self,
+        word: &'static str,
+        read: impl Fn(&'a str) -> Option<T>,
+    ) -> Result<Option<T>, CheckpointError> {
+        if self.is_next(word) {
+            self.word(word, read).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn many<T>(
+        &mut self,
+        word: &'static str,
+        read: impl Fn(&'a str) -> Option<T>,
+    ) -> Result<Vec<T>, CheckpointError> {
+        let mut found = Vec::new();
+        while self.is_next(word) {
+            found.push(self.word(word, &read)?);
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::key::SigningKey;
+
+    pub(crate) fn sample(number: u64, previous: Option<Hash>) -> Checkpoint {
+        Checkpoint {
+            origin: "weir/weir/00ff".to_owned(),
+            size: 5,
+            root: Hash::of(b"root"),
+            number,
+            previous,
+            time: 1_790_000_000_123_456,
+            why: Why::Seal,
+            every: 600,
+            first: 3,
+            last: 7,
+            key: None,
+            next_key: None,
+            sealed: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_the_documented_text_and_reads_back_lm_29() {
+        let seed = [3; 32];
+        let key = SigningKey::from_seed("weir/weir/00ff", seed).unwrap();
+        let full = Checkpoint {
+            key: Some(key.verifier().clone()),
+            next_key: Some(key.verifier().clone()),
+            sealed: vec![SealedFile {
+                path: "2026-11-26/weir-000000000003-000000000007.parquet".to_owned(),
+                digest: Hash::of(b"file"),
+            }],
+            removed: vec!["2026-08-01".to_owned()],
+            ..sample(1, None)
+        };
+        let text = full.to_text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(&lines[..2], ["weir/weir/00ff", "5"]);
+        assert_eq!(
+            &lines[3..10],
+            [
+                "number 1",
+                "previous -",
+                "time 2026-09-21T14:13:20.123456Z",
+                "why seal",
+                "every 600",
+                "first 3",
+                "last 7"
+            ]
+        );
+        assert_eq!(lines[13], "removed 2026-08-01");
+        assert_eq!(Checkpoint::parse(&text), Ok(full));
+        let later = sample(2, Some(Hash::of(b"before")));
+        assert_eq!(Checkpoint::parse(&later.to_text()), Ok(later));
+    }
+
+    #[test]
+    fn no_other_text_is_a_checkpoint() {
+        let text = sample(2, None).to_text();
+        for bad in [
+            String::new(),
+            text.trim_end().to_owned(),
+            format!("{text}more\n"),
+            format!("{text}\n"),
+            text.replace("\n5\n", "\n05\n"),
+            text.replace("\n5\n", "\n+5\n"),
+            text.replace("why seal", "why not"),
+            text.replace(".123456Z", ".1234560Z"),
+            text.replace("number 2\n", ""),
+            text.replace('\n', "\r\n"),
+        ] {
+            assert!(Checkpoint::parse(&bad).is_err(), "{bad:?}");
+        }
+        let error = Checkpoint::parse(&text.replace("every", "ever")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 8 is not the \"every\" of a checkpoint"
+        );
+    }
+}

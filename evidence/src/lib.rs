@@ -1,0 +1,23 @@
+//! What makes records provable: hashes, commitments, the tree over them, its proofs, and checkpoints signed by a key (LM-29).
+//!
+//! This crate knows bytes and numbers. Which fields a record has, which file it lies in and when a checkpoint is due is decided
+//! in `monitoring`; whether a log holds, in `verify`. `docs/records-proof.md` gives every byte, so that somebody who has only
+//! that page can check a log without this code.
+
+mod checkpoint;
+mod commit;
+mod entry;
+mod hash;
+mod key;
+mod note;
+mod proof;
+mod span;
+
+pub use checkpoint::{Checkpoint, CheckpointError, SealedFile, Why};
+pub use commit::{GROUPS, LeafMaker, Secret, SecretError, TooLong};
+pub use entry::{Entry, EntryError, Log, entries};
+pub use hash::{Hash, HashError, leaf_hash, node_hash};
+pub use key::{KeyError, SigningKey, VerifierKey};
+pub use note::{Note, NoteError, Signature};
+pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use span::{Span, SpanError};

@@ -1,0 +1,249 @@
+//! The log of one node while it grows: leaves come in, checkpoints are signed and kept.
+//!
+//! ```text
+//! log/<node>/checkpoints   every checkpoint with the subtrees since the one before; only ever appended to
+//! log/<node>/latest        the last checkpoint alone, a signed note
+//! log/<node>/key           the private key, readable by Weir's account only; key.next while one takes over
+//! log/<node>/ask           written by `weir records checkpoint`: somebody asks for a checkpoint or a new key
+//! ```
+//! Decides that nothing is signed that is not on the disk: the caller syncs first, and after a sync that failed nothing is
+//! signed until the rows have been read back. When a checkpoint is due is decided in `checkpoints`, what a start finds in `open`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use weir_evidence::{
+    Checkpoint, Entry, Hash, LeafMaker, Log, Note, SealedFile, SigningKey, Span, Why,
+};
+
+use super::{leaves, open, sidecar};
+use crate::lane::Shared;
+use crate::paths::{FileName, Layout, sync_directory};
+
+/// The file of all checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// The file of the last one.
+pub const LATEST: &str = "latest";
+/// The file of the private key.
+pub const KEY: &str = "key";
+/// The private key that takes over.
+pub(crate) const NEXT_KEY: &str = "key.next";
+
+/// The log of one node, open for writing.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(super) layout: Layout,
+    pub(super) node: String,
+    pub(super) directory: PathBuf,
+    pub(super) key: SigningKey,
+    /// As of the last checkpoint.
+    pub(super) log: Log,
+    /// Leaves since.
+    pub(super) stretch: Span,
+    /// Numbers of the first row of the log and of the last one in it.
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) file: File,
+    /// Bytes of the file up to the end of its last entry.
+    pub(super) length: u64,
+    /// To be named in the next checkpoint.
+    pub(super) sealed: Vec<SealedFile>,
+    pub(super) removed: Vec<String>,
+    pub(super) every: Duration,
+    /// Of the journal that is being written.
+    pub(super) maker: Option<LeafMaker>,
+    pub(super) hints: Vec<u8>,
+    /// Whether a row of this run is in the log.
+    pub(super) has_begun: bool,
+    /// Rows were handed over of which it is not known whether they are on the disk.
+    pub(super) is_unsure: bool,
+    /// A row could not become a leaf: nothing can be signed any more.
+    pub(super) broken: Option<String>,
+}
+
+impl Chain {
+    /// A journal begins: its secret is made and lies beside it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn begin_journal(&mut self, name: &FileName) -> io::Result<()> {
+        let path = self.layout.journals().join(name.to_string());
+        self.maker = Some(LeafMaker::new(sidecar::make_secret(&path)?));
+        self.hints = Vec::new();
+        Ok(())
+    }
+
+    /// The hints of the journal that ends.
+    pub(crate) fn take_hints(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.hints)
+    }
+
+    /// Takes in the rows that were just appended to the journal.
+    pub(crate) fn append(&mut self, batch: &RecordBatch) {
+        let Some(maker) = &mut self.maker else {
+            return;
+        };
+        self.has_begun = true;
+        let (stretch, hints, last) = (&mut self.stretch, &mut self.hints, &mut self.last);
+        let taken = leaves(batch, maker, &mut |_, seq, leaf| {
+            stretch.push(leaf);
+            hints.push(leaf.0[0]);
+            *last = seq;
+        });
+        if let Err(error) = taken {
+            self.broken = Some(format!("a row cannot become a leaf of the log: {error}"));
+        }
+    }
+
+    /// A sync failed: what was handed over since the last good one may be lost.
+    pub(crate) fn doubt(&mut self) {
+        self.is_unsure = true;
+    }
+
+    /// Whether no row of this run is in the log yet.
+    pub(crate) fn is_at_start(&self) -> bool {
+        !self.has_begun
+    }
+
+    /// Signs what is on the disk, which every row so far must be; the health says what came of it. Answers whether it was
+    /// signed; when not, it can be tried again.
+    pub(crate) fn sign(&mut self, why: Why, now: i64, shared: &Shared) -> bool {
+        let signed = self.checkpoint(why, now, shared);
+        let error = signed
+            .err()
+            .map(|error| format!("cannot sign a checkpoint of the log: {error}"));
+        let is_signed = error.is_none();
+        shared.update_health(|health| {
+            if let Some(last) = &self.log.last {
+                health.checkpoint = last.number;
+                health.checkpoint_time = Some(last.time);
+                health.checkpoint_rows = last.size;
+            }
+            if error.is_some() {
+                health.last_error.clone_from(&error);
+            }
+            health.checkpoint_error = error;
+        });
+        is_signed
+    }
+
+    /// # Errors
+    /// When it cannot be written, or rows of a failed journal still wait to be read back.
+    fn checkpoint(&mut self, why: Why, now: i64, shared: &Shared) -> io::Result<()> {
+        if let Some(error) = &self.broken {
+            return Err(io::Error::other(error.clone()));
+        }
+        self.sealed.extend(shared.take_sealed());
+        self.removed.extend(shared.take_removed());
+        if self.is_unsure {
+            if !shared.complete().is_empty() {
+                let error = "rows of a journal that failed are still to be read back";
+                return Err(io::Error::other(error));
+            }
+            open::read_again(self)?;
+            self.is_unsure = false;
+        }
+        let next = (why == Why::Rotation)
+            .then(|| SigningKey::random(self.key.verifier().name()).map_err(io::Error::other))
+            .transpose()?;
+        if let Some(next) = &next {
+            let text = format!("{}\n", next.to_text());
+            sidecar::write(&self.directory.join(NEXT_KEY), text.as_bytes())?;
+        }
+        let entry = self.entry(why, now, next.as_ref())?;
+        self.keep(&entry)?;
+        if let Some(next) = next {
+            self.take_over(next)?;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, why: Why, now: i64, next: Option<&SigningKey>) -> io::Result<Entry> {
+        let mut tree = self.log.tree.clone();
+        tree.join(&self.stretch).map_err(io::Error::other)?;
+        let root = tree.root().ok_or_else(|| io::Error::other("no root"))?;
+        let is_first = self.log.last.is_none();
+        let checkpoint = Checkpoint {
+            origin: self.key.verifier().name().to_owned(),
+            size: tree.end(),
+            root,
+            number: self
+                .log
+                .last
+                .as_ref()
+                .map_or(1, |last| last.number.saturating_add(1)),
+            previous: self.log.previous,
+            time: now,
+            why,
+            every: self.every.as_secs(),
+            first: self.first,
+            last: self.last,
+            key: is_first.then(|| self.key.verifier().clone()),
+            next_key: next.map(|next| next.verifier().clone()),
+            sealed: self.sealed.clone(),
+            removed: self.removed.clone(),
+        };
+        Ok(Entry {
+            note: Note::sign(checkpoint.to_text(), &[&self.key]),
+            checkpoint,
+            subtrees: self.stretch.nodes().to_vec(),
+        })
+    }
+
+    /// Appends an entry, then lets `latest` say the same: it never is ahead.
+    fn keep(&mut self, entry: &Entry) -> io::Result<()> {
+        let mut log = self.log.clone();
+        log.follow(entry).map_err(io::Error::other)?;
+        let text = entry.to_text();
+        let written = self
+            .file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // A start would cut it off as well.
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
+        self.length += text.len() as u64;
+        self.stretch = Span::new(log.tree.end());
+        self.log = log;
+        self.sealed.clear();
+        self.removed.clear();
+        let latest = entry.note.to_string();
+        sidecar::replace(&self.directory.join(LATEST), latest.as_bytes())
+    }
+
+    fn take_over(&mut self, next: SigningKey) -> io::Result<()> {
+        std::fs::rename(self.directory.join(NEXT_KEY), self.directory.join(KEY))?;
+        sync_directory(&self.directory)?;
+        self.key = next;
+        Ok(())
+    }
+}
+
+/// The entries of a log as its file has them; [`weir_evidence::entries`] over it.
+pub(super) fn read(
+    path: &Path,
+    take: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    weir_evidence::entries(&mut io::BufReader::new(File::open(path)?), take)
+}
+
+/// What a file of this path says as one line.
+pub(super) fn line(path: &Path) -> io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    let line = text.strip_suffix('\n').unwrap_or_default();
+    Ok(line.to_owned())
+}
+
+/// SHA-256 of a segment, as a checkpoint names it.
+pub(crate) fn name_sealed(layout: &Layout, segment: &Path) -> io::Result<SealedFile> {
+    let path = segment.strip_prefix(layout.segments()).unwrap_or(segment);
+    Ok(SealedFile {
+        path: path.display().to_string(),
+        digest: Hash::of_reader(File::open(segment)?)?,
+    })
+}

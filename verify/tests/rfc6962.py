@@ -1,0 +1,356 @@
+#!/usr/bin/env python3
+"""A second implementation of Weir's log of records, on the standard library alone.
+
+    rfc6962.py DIRECTORY LEAVES [ROWS]
+
+DIRECTORY is a records directory, LEAVES what `weir-verify --leaves` wrote (node, number and hash of each leaf), ROWS
+every row as JSON lines (`weir records export --format jsonl`). Written from docs/records-proof.md and RFC 6962,
+RFC 9162 and RFC 8032, not from Weir's code. Exit status: 0 everything fits, 1 something does not.
+"""
+
+import base64
+import calendar
+import glob
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+# RFC 6962 section 2.1
+
+
+def split(n):
+    k = 1
+    while k * 2 < n:
+        k *= 2
+    return k
+
+
+def mth(leaves):
+    if not leaves:
+        return sha256()
+    level = list(leaves)
+    # Level by level: an odd last node moves up as it is, which is what the recursive definition comes to.
+    while len(level) > 1:
+        up = [sha256(b"\x01", level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        if len(level) % 2:
+            up.append(level[-1])
+        level = up
+    return level[0]
+
+
+def path(index, leaves):
+    if len(leaves) == 1:
+        return []
+    k = split(len(leaves))
+    if index < k:
+        return path(index, leaves[:k]) + [mth(leaves[k:])]
+    return path(index - k, leaves[k:]) + [mth(leaves[:k])]
+
+
+def subproof(m, leaves, whole):
+    if m == len(leaves):
+        return [] if whole else [mth(leaves)]
+    k = split(len(leaves))
+    if m <= k:
+        return subproof(m, leaves[:k], whole) + [mth(leaves[k:])]
+    return subproof(m - k, leaves[k:], False) + [mth(leaves[:k])]
+
+
+# RFC 9162 sections 2.1.3.2 and 2.1.4.2
+
+
+def verify_inclusion(leaf, index, size, proof, root):
+    fn, sn, r = index, size - 1, leaf
+    for p in proof:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            r = sha256(b"\x01", p, r)
+            while not fn & 1 and fn:
+                fn >>= 1
+                sn >>= 1
+        else:
+            r = sha256(b"\x01", r, p)
+        fn >>= 1
+        sn >>= 1
+    return sn == 0 and r == root
+
+
+def verify_consistency(first, first_root, second, second_root, proof):
+    if first == second:
+        return not proof and first_root == second_root
+    proof = list(proof)
+    if first & (first - 1) == 0:
+        proof.insert(0, first_root)
+    if not proof:
+        return False
+    fn, sn = first - 1, second - 1
+    while fn & 1:
+        fn >>= 1
+        sn >>= 1
+    fr = sr = proof[0]
+    for c in proof[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            fr, sr = sha256(b"\x01", c, fr), sha256(b"\x01", c, sr)
+            while not fn & 1 and fn:
+                fn >>= 1
+                sn >>= 1
+        else:
+            sr = sha256(b"\x01", sr, c)
+        fn >>= 1
+        sn >>= 1
+    return sn == 0 and fr == first_root and sr == second_root
+
+
+# Ed25519, RFC 8032 section 5.1 and its appendix
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+SQRT = pow(2, (P - 1) // 4, P)
+
+
+def add(a, b):
+    x1, y1, z1, t1 = a
+    x2, y2, z2, t2 = b
+    aa, bb = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
+    cc, dd = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
+    e, f, g, h = bb - aa, dd - cc, dd + cc, bb + aa
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def multiply(s, point):
+    result = (0, 1, 1, 0)
+    while s:
+        if s & 1:
+            result = add(result, point)
+        point = add(point, point)
+        s >>= 1
+    return result
+
+
+def equal(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+def recover_x(y, sign):
+    if y >= P:
+        return None
+    x2 = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    if x2 == 0:
+        return None if sign else 0
+    x = pow(x2, (P + 3) // 8, P)
+    if (x * x - x2) % P:
+        x = x * SQRT % P
+    if (x * x - x2) % P:
+        return None
+    return P - x if x & 1 != sign else x
+
+
+def decompress(data):
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    x = recover_x(y, sign)
+    return None if x is None else (x, y, 1, x * y % P)
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE_X = recover_x(BASE_Y, 0)
+BASE = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % P)
+
+
+def ed25519(public, message, signature):
+    a, r = decompress(public), decompress(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or a is None or r is None or s >= L:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
+    return equal(multiply(s, BASE), add(r, multiply(h, a)))
+
+
+# docs/records-proof.md: leaves
+
+U64, U32, U16 = (lambda n: n.to_bytes(8, "big")), (lambda n: n.to_bytes(4, "big")), (lambda n: n.to_bytes(2, "big"))
+
+
+def text(value):
+    return value.encode()
+
+
+def flag(value):
+    return b"\x01" if value else None
+
+
+def event(value):
+    return number64(int(value, 16))
+
+
+def number64(value):
+    return U64(value) if value else None
+
+
+def number16(value):
+    return U16(value) if value else None
+
+
+def moment(value):
+    """Microseconds since the epoch of an RFC 3339 moment in UTC."""
+    whole = re.fullmatch(r"(\d+-\d+-\d+T\d+:\d+:\d+)(?:\.(\d+))?Z", value)
+    seconds = calendar.timegm(time.strptime(whole[1], "%Y-%m-%dT%H:%M:%S"))
+    return number64(seconds * 1_000_000 + int((whole[2] or "0").ljust(6, "0")))
+
+
+FIELDS = {
+    0: [(1, "node", text), (2, "kind", text), (3, "event", event), (4, "time", moment), (5, "duration", number64),
+        (6, "status", number16), (7, "error", text), (8, "end", text), (9, "bytes_up", number64),
+        (10, "bytes_down", number64), (11, "note", text)],
+    1: [(20, "user", text), (21, "groups", text), (22, "profile", text), (23, "identity", text),
+        (24, "identity_age", U32)],
+    2: [(30, "device", text), (31, "network", text), (32, "client", text), (33, "client_port", number16),
+        (34, "listener", text)],
+    3: [(40, "method", text), (41, "scheme", text), (42, "host", text), (43, "port", number16), (44, "origin", text),
+        (45, "sni", text), (46, "ech", flag), (47, "entry", text), (48, "initiator", text), (49, "inspected", flag)],
+    4: [(60, "verdict", text), (61, "rule", text), (62, "category", text), (63, "categories", text), (64, "list", text),
+        (65, "policy_version", text), (66, "lists_version", text)],
+    5: [(80, "path", text)],
+}
+
+
+def leaf(row, secret):
+    seq = row["seq"]
+    block = sha256(b"\x03", secret, U64(seq // 16))
+    commitments = []
+    for group, fields in FIELDS.items():
+        data = b""
+        for number, name, encode in fields:
+            value = encode(row[name]) if name in row else None
+            if value is not None:
+                data += bytes([number]) + U16(len(value)) + value
+        pair = sha256(b"\x04", block, U64(seq), bytes([group // 2]))
+        salt = pair[16:] if group % 2 else pair[:16]
+        commitments.append(sha256(b"\x02", bytes([group]), salt, data) if data else bytes(32))
+    return sha256(b"\x00\x01", U64(seq), *commitments)
+
+
+def secrets(directory):
+    """First and last row of each segment, with its secret."""
+    found = []
+    for name in glob.glob(os.path.join(directory, "segments", "*", "*.parquet")):
+        first, last = re.search(r"-(\d+)-(\d+)\.parquet$", name).groups()
+        with open(name[: -len("parquet")] + "secret", encoding="ascii") as file:
+            word, value = file.read().split()
+        assert word == "weir-secret-1"
+        found.append((int(first), int(last), base64.b64decode(value, validate=True)))
+    return found
+
+
+# C2SP signed-note and tlog-checkpoint
+
+
+def public_key(text):
+    name, number, encoded = text.split("+", 2)
+    data = base64.b64decode(encoded, validate=True)
+    assert data[0] == 1 and len(data) == 33
+    assert sha256(name.encode(), b"\n", data)[:4].hex() == number, "the key's number is not its own"
+    return name, bytes.fromhex(number), data[1:]
+
+
+def entries(directory):
+    with open(os.path.join(directory, "checkpoints"), encoding="utf-8") as file:
+        parts = file.read().split("\n\n")
+    assert parts.pop() == "" and len(parts) % 3 == 0, "the file of checkpoints has another form"
+    return [(parts[i] + "\n", parts[i + 1].split("\n"), parts[i + 2].split("\n")) for i in range(0, len(parts), 3)]
+
+
+def is_signed(note, lines, key):
+    name, number, public = key
+    for line in lines:
+        dash, signer, encoded = line.split(" ")
+        data = base64.b64decode(encoded, validate=True)
+        if dash == "\u2014" and signer == name and data[:4] == number and ed25519(public, note.encode(), data[4:]):
+            return True
+    return False
+
+
+def main():
+    directory, leaves_file = sys.argv[1], sys.argv[2]
+    faults = []
+
+    leaves = {}
+    with open(leaves_file, encoding="ascii") as file:
+        for line in file:
+            node, seq, value = line.split()
+            leaves.setdefault(node, {})[int(seq)] = base64.b64decode(value, validate=True)
+    node = "weir"
+    own = leaves.get(node, {})
+
+    recomputed = 0
+    if len(sys.argv) > 3:
+        ranges = secrets(directory)
+        with open(sys.argv[3], encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                secret = next(secret for first, last, secret in ranges if first <= row["seq"] <= last)
+                if leaf(row, secret) != own.get(row["seq"]):
+                    faults.append(f"the leaf of row {row['seq']} is another")
+                recomputed += 1
+    print(f"{recomputed} rows recomputed from their fields")
+
+    hashes = [own[seq] for seq in sorted(own)]
+    key, previous, trees = None, "-", []
+    for number, (note, lines, subtrees) in enumerate(entries(os.path.join(directory, "log", node)), 1):
+        origin, size, root, *rest = note.rstrip("\n").split("\n")
+        said = [line.split(" ", 1) for line in rest]
+        words = dict(said)
+        if number == 1:
+            key = public_key(words["key"])
+        if key[0] != origin or words["number"] != str(number) or words["previous"] != previous:
+            faults.append(f"checkpoint {number} does not follow the one before")
+        if not is_signed(note, lines, key):
+            faults.append(f"checkpoint {number} has no valid signature of its key")
+        if "next-key" in words:
+            key = public_key(words["next-key"])
+        previous = base64.b64encode(sha256(note.encode())).decode()
+        size, root = int(size), base64.b64decode(root, validate=True)
+        if len(hashes) < size or mth(hashes[:size]) != root:
+            faults.append(f"the root of checkpoint {number} is another")
+        else:
+            trees.append((size, root))
+    print(f"{number} checkpoints verified")
+
+    count = 0
+    for size, root in trees:
+        for index in sorted({0, size // 3, size // 2, size - 1}) if size else []:
+            proof = path(index, hashes[:size])
+            if not verify_inclusion(hashes[index], index, size, proof, root):
+                faults.append(f"leaf {index} is not proved to be in the tree of {size}")
+            if verify_inclusion(sha256(hashes[index]), index, size, proof, root):
+                faults.append("a wrong leaf is proved")
+            count += 1
+    print(f"{count} inclusion proofs")
+
+    count = 0
+    for (first, first_root), (second, second_root) in zip(trees, trees[1:]):
+        proof = subproof(first, hashes[:second], True)
+        if not verify_consistency(first, first_root, second, second_root, proof):
+            faults.append(f"the tree of {second} is not proved to continue that of {first}")
+        count += 1
+    print(f"{count} consistency proofs")
+
+    for fault in faults:
+        print(f"FAULT {fault}")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+//! LM-29: a second implementation, in another language and from the documentation alone, comes to the same.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use crate::log::{Lab, with_text};
+
+/// The script checks what it is given: directory, leaves and rows.
+fn python(lab: &Lab) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let (leaves, rows) = (folder.path().join("leaves"), folder.path().join("rows"));
+    let verified = Command::new(env!("CARGO_BIN_EXE_weir-verify"))
+        .arg(&lab.path)
+        .arg("--leaves")
+        .arg(&leaves)
+        .output()
+        .unwrap();
+    assert!(verified.status.code().is_some_and(|code| code < 2));
+    let mut exported = Vec::new();
+    let query = weir_monitoring::query::Query::default();
+    let form = weir_monitoring::export::Format::Jsonl;
+    let purpose = "effective-operation";
+    weir_monitoring::export::run(&lab.path, &query, form, purpose, &mut exported).unwrap();
+    fs::write(&rows, exported).unwrap();
+    Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rfc6962.py"))
+        .args([lab.path.as_path(), &leaves, &rows])
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn python_recomputes_leaves_roots_proofs_and_signatures_lm_29() {
+    let lab = Lab::new();
+    lab.rotate();
+    lab.record(20);
+    let output = python(&lab);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        told.contains("188 rows recomputed from their fields"),
+        "{told}"
+    );
+    assert!(told.contains("checkpoints verified"), "{told}");
+    assert!(told.contains("inclusion proofs"), "{told}");
+    assert!(told.contains("consistency proofs"), "{told}");
+}
+
+#[test]
+fn python_sees_an_edited_row_and_an_altered_checkpoint_too_lm_29() {
+    let lab = Lab::new();
+    lab.alter(&lab.file_of(50), |rows| with_text(&rows, "user", 50, "eve"));
+    let output = python(&lab);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("root"));
+    let lab = Lab::new();
+    let text = fs::read_to_string(lab.log("checkpoints")).unwrap();
+    fs::write(
+        lab.log("checkpoints"),
+        text.replacen("why stop", "why seal", 1),
+    )
+    .unwrap();
+    let output = python(&lab);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("signature"));
+}

@@ -1,0 +1,10 @@
+//! What `weir-verify` promises: the attack suite of LM-31, an independent implementation beside it, and the binary itself.
+
+#![allow(clippy::unwrap_used)]
+
+mod attacks;
+mod bits;
+mod independent;
+mod log;
+mod outside;
+mod rewritten;
