@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! block key   = SHA-256(0x03 ‖ secret[32] ‖ (seq / 16)[8])
-//! salts 2k, 2k+1 = the halves of SHA-256(0x04 ‖ block key[32] ‖ seq[8] ‖ k)      k = 0, 1, 2
+//! salts 2k, 2k+1 = the halves of SHA-256(0x04 ‖ block key[32] ‖ seq[8] ‖ k)      k = 0, 1, 2 (the last half is not used)
 //! field       = id[1] ‖ length[2] ‖ value[length]
 //! commitment  = SHA-256(0x02 ‖ group[1] ‖ salt[16] ‖ field ‖ field …)     32 zero bytes for a group without a field
-//! leaf        = SHA-256(0x00 ‖ version 0x01 ‖ seq[8] ‖ commitment 0 … commitment 5)
+//! leaf        = SHA-256(0x00 ‖ version 0x01 ‖ seq[8] ‖ commitment 0 … commitment 4)
 //! ```
 //! Numbers are big-endian. Two steps lie between secret and salts so that rows can be erased one by one: in place of the secret
 //! the keys of all other blocks, and the salts of the other rows of their blocks, can be kept (LM-15). Which field is in which group is
@@ -21,12 +21,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::hash::Hash;
 
 /// Disclosure groups of a record.
-pub const GROUPS: usize = 6;
+pub const GROUPS: usize = 5;
+/// Pairs of salts.
+const PAIRS: usize = GROUPS.div_ceil(2);
 /// Rows that share a block key.
 const BLOCK: u64 = 16;
 const SALT: usize = 16;
-/// Prefix, group and salt of a commitment.
-const HEAD: usize = 2 + SALT;
 /// Prefix, version and `seq` of a leaf.
 const LEAF_HEAD: usize = 2 + 8;
 /// What the text form of a secret begins with.
@@ -100,7 +100,9 @@ pub struct TooLong;
 pub struct LeafMaker {
     secret: Secret,
     block: Option<(u64, Hash)>,
-    salts: [u8; GROUPS * SALT],
+    seq: u64,
+    /// Made when the first field of one of their groups comes: most rows have no content.
+    pairs: [Option<Hash>; PAIRS],
     open: Option<u8>,
     group: Vec<u8>,
     leaf: [u8; LEAF_HEAD + GROUPS * 32],
@@ -112,7 +114,8 @@ impl LeafMaker {
         LeafMaker {
             secret,
             block: None,
-            salts: [0; GROUPS * SALT],
+            seq: 0,
+            pairs: [None; PAIRS],
             open: None,
             group: Vec::with_capacity(1024),
             leaf: [0; LEAF_HEAD + GROUPS * 32],
@@ -121,12 +124,10 @@ impl LeafMaker {
 
     /// A record begins.
     pub fn begin(&mut self, seq: u64) {
-        let key = self.block_key(seq / BLOCK);
-        let [a, b, c, d, e, f, g, h] = seq.to_be_bytes();
-        for (k, salts) in (0..).zip(self.salts.chunks_exact_mut(2 * SALT)) {
-            salts.copy_from_slice(&keyed(0x04, &key, &[a, b, c, d, e, f, g, h, k]).0);
-        }
+        self.seq = seq;
+        self.pairs = [None; PAIRS];
         self.open = None;
+        self.group.clear();
         self.leaf = [0; LEAF_HEAD + GROUPS * 32];
         let (head, _) = self.leaf.split_at_mut(LEAF_HEAD);
         head.copy_from_slice(&prefixed([0x00, 0x01], seq.to_be_bytes()));
@@ -143,17 +144,29 @@ impl LeafMaker {
         }
     }
 
-    /// The fields that follow belong to this group, 0 to 5.
+    fn salt(&mut self, group: u8) -> [u8; SALT] {
+        let key = self.block_key(self.seq / BLOCK);
+        let [a, b, c, d, e, f, g, h] = self.seq.to_be_bytes();
+        let k = group / 2;
+        let make = || keyed(0x04, &key, &[a, b, c, d, e, f, g, h, k]);
+        let pair = match self.pairs.get_mut(usize::from(k)) {
+            Some(pair) => pair.get_or_insert_with(make).0,
+            None => make().0,
+        };
+        let (first, second) = pair.split_at(SALT);
+        let mut salt = [0; SALT];
+        salt.copy_from_slice(if group.is_multiple_of(2) {
+            first
+        } else {
+            second
+        });
+        salt
+    }
+
+    /// The fields that follow belong to this group, 0 to 4.
     pub fn group(&mut self, number: u8) {
         self.close();
-        let at = usize::from(number) * SALT;
-        let Some(salt) = self.salts.get(at..at + SALT) else {
-            return;
-        };
         self.open = Some(number);
-        self.group.clear();
-        self.group.extend_from_slice(&[0x02, number]);
-        self.group.extend_from_slice(salt);
     }
 
     /// A field of the group that was begun last.
@@ -162,6 +175,14 @@ impl LeafMaker {
     /// When the value is longer than 65,535 bytes.
     pub fn field(&mut self, id: u8, value: &[u8]) -> Result<(), TooLong> {
         let length = u16::try_from(value.len()).map_err(|_| TooLong)?;
+        let Some(number) = self.open else {
+            return Ok(());
+        };
+        if self.group.is_empty() {
+            let salt = self.salt(number);
+            self.group.extend_from_slice(&[0x02, number]);
+            self.group.extend_from_slice(&salt);
+        }
         let [high, low] = length.to_be_bytes();
         self.group.extend_from_slice(&[id, high, low]);
         self.group.extend_from_slice(value);
@@ -176,12 +197,13 @@ impl LeafMaker {
 
     fn close(&mut self) {
         if let Some(number) = self.open.take()
-            && self.group.len() > HEAD
+            && !self.group.is_empty()
         {
             let at = LEAF_HEAD + usize::from(number) * 32;
             if let Some(place) = self.leaf.get_mut(at..at + 32) {
                 place.copy_from_slice(&Hash::of(&self.group).0);
             }
+            self.group.clear();
         }
     }
 }
@@ -219,7 +241,7 @@ mod tests {
         let mut maker = LeafMaker::new(Secret([7; 32]));
         // What came before leaves nothing behind.
         maker.begin(1);
-        maker.group(5);
+        maker.group(4);
         maker.field(1, b"x").unwrap();
         maker.finish();
         maker.begin(seq);
@@ -228,7 +250,7 @@ mod tests {
         maker.field(5, &9_u64.to_be_bytes()).unwrap();
         maker.group(1);
         maker.field(10, user).unwrap();
-        maker.group(5);
+        maker.group(4);
         maker.finish()
     }
 
@@ -244,7 +266,7 @@ mod tests {
         .concat();
         let first = sha(&[&[2, 0], &salts[..16], &fields]);
         let second = sha(&[&[2, 1], &salts[16..], b"\x0a\x00\x03ann"]);
-        let data = [&[1][..], &seq, &first, &second, &[0; 4 * 32]].concat();
+        let data = [&[1][..], &seq, &first, &second, &[0; 3 * 32]].concat();
         assert_eq!(sample(1_000, b"ann"), leaf_hash(&data));
         assert_ne!(sample(1_000, b"bob"), leaf_hash(&data));
         assert_ne!(sample(1_001, b"ann"), leaf_hash(&data));

@@ -18,16 +18,14 @@ use crate::record::{Col, columns};
 pub enum Group {
     /// That something happened: when, for how long, how it ended, how much.
     Row = 0,
-    /// The person and how they are known.
+    /// The person and how they are known; the device, its address and network, which point to the person as well.
     Who = 1,
-    /// The device, its address and network.
-    Device = 2,
     /// Where it went.
-    Target = 3,
+    Target = 2,
     /// What was decided, and by what.
-    Decision = 4,
+    Decision = 3,
     /// What was looked at: every content-grade field, and no other.
-    Content = 5,
+    Content = 4,
 }
 
 /// Group and number of a column in the leaf; None for `seq`, which every leaf says openly.
@@ -52,11 +50,11 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::profile => (Group::Who, 22),
         Col::identity => (Group::Who, 23),
         Col::identity_age => (Group::Who, 24),
-        Col::device => (Group::Device, 30),
-        Col::network => (Group::Device, 31),
-        Col::client => (Group::Device, 32),
-        Col::client_port => (Group::Device, 33),
-        Col::listener => (Group::Device, 34),
+        Col::device => (Group::Who, 30),
+        Col::network => (Group::Who, 31),
+        Col::client => (Group::Who, 32),
+        Col::client_port => (Group::Who, 33),
+        Col::listener => (Group::Who, 34),
         Col::method => (Group::Target, 40),
         Col::scheme => (Group::Target, 41),
         Col::host => (Group::Target, 42),
@@ -196,4 +194,43 @@ pub(crate) fn leaves(
         take(row, *seq, maker.finish());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Grade;
+
+    #[test]
+    fn each_field_but_seq_has_a_number_of_its_own_and_content_a_group_of_its_own_lm_38() {
+        let mut ids = std::collections::BTreeSet::new();
+        for (col, column) in Col::ALL.iter().zip(columns()) {
+            let Some((group, id)) = group_of(*col) else {
+                assert_eq!(*col, Col::seq);
+                continue;
+            };
+            assert!(ids.insert(id), "{id} stands twice");
+            let is_content = column.grade == Grade::Content;
+            assert_eq!(is_content, group == Group::Content, "{}", column.name);
+        }
+        assert_eq!(ids.len(), Col::ALL.len() - 1);
+    }
+
+    #[test]
+    fn the_page_has_every_field_with_its_number_lm_29() {
+        let page = include_str!("../../../docs/records-proof.md");
+        for place in places() {
+            let said = format!("{} {}", place.id, place.col.name());
+            let row = format!("| {} ", place.group as usize);
+            let is_there = page.lines().any(|line| {
+                let fields = line.rsplit('|').nth(1).unwrap_or_default();
+                line.starts_with(&row) && fields.split(',').any(|field| field.trim() == said)
+            });
+            assert!(
+                is_there,
+                "docs/records-proof.md lacks {said} in group {row}"
+            );
+        }
+    }
 }
