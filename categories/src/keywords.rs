@@ -12,7 +12,7 @@
 //! No address is looked at for more than [`SUBJECT_MAX`](crate::expressions::SUBJECT_MAX) bytes, in at most four readings. The pass
 //! itself is linear in those and in what is found, and one place can have as many finds as there are keywords that end there. So
 //! finds are bounded as well, whoever wrote the list: what a list has twice it has once (`merge.rs`), a list that is
-//! found is not looked for again, and an address is given up after [`STEPS_MAX`] finds and rows or [`VERIFIED_MAX`] comparisons,
+//! found is not looked for again, and an address is given up after `STEPS_MAX` finds and rows or `VERIFIED_MAX` comparisons,
 //! some milliseconds. What was found until then stands. Lists that are meant for people come nowhere near.
 
 mod fold;
