@@ -5,25 +5,43 @@
 //!
 //! All keywords of a layer are looked for in one pass (aho-corasick) over the *skeleton* of the text, in which characters that may
 //! stand for each other are one. Whatever is found so is compared with the keyword itself before it counts (`fold.rs`),
-//! and so are the boundaries of words. Time is linear in the address, and no address is looked at for more than
-//! [`SUBJECT_MAX`](crate::expressions::SUBJECT_MAX) bytes.
+//! and so are the boundaries of words.
+//!
+//! # Time
+//!
+//! No address is looked at for more than [`SUBJECT_MAX`](crate::expressions::SUBJECT_MAX) bytes, in at most four readings. The pass
+//! itself is linear in those and in what is found, and one place can have as many finds as there are keywords that end there. So
+//! finds are bounded as well, whoever wrote the list: what a list has twice it has once (`merge.rs`), a list that is
+//! found is not looked for again, and an address is given up after `STEPS_MAX` finds and rows or `VERIFIED_MAX` comparisons,
+//! some milliseconds. What was found until then stands. Lists that are meant for people come nowhere near.
 
 mod fold;
 mod letters;
 mod line;
+mod merge;
+mod probe;
+mod seek;
 #[cfg(test)]
 mod tests;
 mod words;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use self::fold::Text;
 pub(crate) use self::line::Keyword;
 pub use self::line::{KEYWORD_MAX, KeywordError};
+pub(crate) use self::merge::{ALIKE_MAX, Left, merged};
+pub(crate) use self::probe::Probe;
+use self::seek::{Lists, Rows, Work};
 pub(crate) use self::words::{Words, with as with_words};
 
 /// Most keywords of a layer: five times what Weir is made for, and some hundred megabytes.
 pub const KEYWORDS_MAX: usize = 500_000;
+/// Most finds and rows that are looked at for one address in a layer.
+const STEPS_MAX: u32 = 1 << 18;
+/// Most finds that are compared letter by letter for one address in a layer.
+const VERIFIED_MAX: u32 = 1 << 15;
+/// Most keywords that are named for one address in a layer, beside one of each list that is found.
+const NAMED_MAX: usize = 1000;
 /// Bytes before the text of a keyword in a file: its tag and its length.
 const HEAD: usize = 4;
 
@@ -36,6 +54,8 @@ pub(crate) struct Keywords {
     groups: Box<[u32]>,
     /// Of each keyword as listed, then as folded.
     text: Box<str>,
+    /// Distinct tags, which ascend.
+    lists: Box<[u16]>,
     search: Option<AhoCorasick>,
 }
 
@@ -46,6 +66,8 @@ struct Row {
     listed: u8,
     folded: u8,
     tag: u16,
+    /// Number of its tag among those there are.
+    list: u16,
     open: (bool, bool),
 }
 
@@ -54,17 +76,19 @@ struct Row {
 pub(crate) struct TooMany;
 
 impl Keywords {
-    /// Keywords with the tags of their lists, which must not repeat.
-    pub(crate) fn new(mut found: Vec<(u16, Keyword)>) -> Result<Keywords, TooMany> {
+    /// Keywords with the tags of their lists. What a list has twice it has once, whoever wrote the file.
+    pub(crate) fn new(found: Vec<(u16, Keyword)>) -> Result<Keywords, TooMany> {
         if found.is_empty() {
             return Ok(Keywords::default());
         }
         if found.len() > KEYWORDS_MAX {
             return Err(TooMany);
         }
-        found.sort_unstable_by(|(a_tag, a), (b_tag, b)| {
-            (&a.skeleton, &a.listed, a_tag).cmp(&(&b.skeleton, &b.listed, b_tag))
-        });
+        let found = found.into_iter().map(|(tag, keyword)| (tag, (), keyword));
+        let found = merged(found.collect(), |_, (), _, _| ());
+        let mut lists: Vec<u16> = found.iter().map(|(tag, _)| *tag).collect();
+        lists.sort_unstable();
+        lists.dedup();
         let mut text = String::new();
         let mut rows = Vec::with_capacity(found.len());
         let (mut groups, mut patterns): (Vec<u32>, Vec<&[u8]>) = Default::default();
@@ -79,6 +103,7 @@ impl Keywords {
                 listed: keyword.listed.len() as u8,
                 folded: keyword.folded.len() as u8,
                 tag: *tag,
+                list: lists.binary_search(tag).unwrap_or_default() as u16,
                 open: keyword.open,
             });
             text.push_str(&keyword.listed);
@@ -94,6 +119,7 @@ impl Keywords {
             rows: rows.into(),
             groups: groups.into(),
             text: text.into(),
+            lists: lists.into(),
             search: Some(search),
         })
     }
@@ -121,46 +147,46 @@ impl Keywords {
         to.extend_from_slice(listed.as_bytes());
     }
 
-    /// Gives `found` the tag of every list of which some keyword is in `words`; one may come several times.
+    /// Gives `found` the tag of every list of which some keyword is in `words`, once.
     pub(crate) fn tags(&self, words: &Words, mut found: impl FnMut(u16)) {
-        for text in words.readings() {
-            self.search(text, &mut |row| found(row.tag));
-        }
+        let mut lists = Lists::new(self.lists.len(), |_, row: &Row| found(row.tag));
+        self.search(words, &mut lists);
     }
 
-    /// Gives `found` every keyword that is in `words`, as listed, with the tag of its list; long ones first.
+    /// Gives `found` the keywords that are in `words`, as listed, with the tag of its list; long ones first. Some
+    /// keyword of every list that [`Keywords::tags`] gives is there, and of all others up to [`NAMED_MAX`].
     pub(crate) fn each<'a>(&'a self, words: &Words, mut found: impl FnMut(u16, &'a str)) {
-        let mut all: Vec<(&'a str, u16)> = Vec::new();
-        for text in words.readings() {
-            self.search(text, &mut |row| all.push((self.listed(row), row.tag)));
+        let mut rows = Rows::new(NAMED_MAX);
+        self.search(
+            words,
+            &mut Lists::new(self.lists.len(), |number, _| rows.add(number)),
+        );
+        if rows.is_empty() {
+            return;
         }
+        self.search(words, &mut rows);
+        let rows = rows
+            .into_numbers()
+            .filter_map(|number| self.rows.get(number));
+        let mut all: Vec<(&'a str, u16)> = rows.map(|row| (self.listed(row), row.tag)).collect();
         all.sort_unstable_by(|a, b| (b.0.len(), a).cmp(&(a.0.len(), b)));
-        all.dedup();
         all.into_iter().for_each(|(text, tag)| found(tag, text));
     }
 
-    fn search<'a>(&'a self, text: &Text, found: &mut impl FnMut(&'a Row)) {
-        let Some(search) = &self.search else { return };
-        for hit in search.find_overlapping_iter(&text.skeleton) {
-            let (start, end) = (hit.start(), hit.end());
-            let Some(part) = text.folded.get(start..end) else {
-                continue;
-            };
-            let before = fold::ends_before(&text.folded, start);
-            let after = fold::begins_at(&text.folded, end);
-            for row in self.rows_of(hit.pattern().as_usize()) {
-                let bounded = (before || row.open.0) && (after || row.open.1);
-                if bounded && fits(part, self.folded(row)) {
-                    found(row);
-                }
+    fn search(&self, words: &Words, wanted: &mut impl seek::Wanted) {
+        let mut work = Work::new(STEPS_MAX, VERIFIED_MAX);
+        for text in words.readings() {
+            if seek::seek(self, text, wanted, &mut work).is_break() {
+                return;
             }
         }
     }
 
-    fn rows_of(&self, group: usize) -> &[Row] {
+    /// The number of the first row of a group, and its rows.
+    fn rows_of(&self, group: usize) -> (usize, &[Row]) {
         let ends = self.groups.get(group).zip(self.groups.get(group + 1));
-        let rows = ends.and_then(|(from, to)| self.rows.get(*from as usize..*to as usize));
-        rows.unwrap_or_default()
+        let (from, to) = ends.map_or((0, 0), |(from, to)| (*from as usize, *to as usize));
+        (from, self.rows.get(from..to).unwrap_or_default())
     }
 
     fn listed(&self, row: &Row) -> &str {
@@ -188,7 +214,11 @@ impl Keywords {
     /// Bytes of memory held.
     pub(crate) fn bytes(&self) -> usize {
         let search = self.search.as_ref().map_or(0, AhoCorasick::memory_usage);
-        size_of_val(&*self.rows) + size_of_val(&*self.groups) + self.text.len() + search
+        size_of_val(&*self.rows)
+            + size_of_val(&*self.groups)
+            + size_of_val(&*self.lists)
+            + self.text.len()
+            + search
     }
 }
 

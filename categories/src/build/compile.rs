@@ -14,7 +14,7 @@ use crate::bytes::Bytes;
 use crate::entry::MatchKind;
 use crate::expressions::{Expressions, cost};
 use crate::hash;
-use crate::keywords::{Keyword, Keywords, TooMany};
+use crate::keywords::{ALIKE_MAX, Keyword, Keywords, Left, TooMany, merged};
 use crate::report::{Fault, Faults, FileReport, Phase, Progress, shown};
 use crate::store::{Flat, Store};
 use crate::table::{self, Builder, WriteError};
@@ -82,7 +82,7 @@ pub(super) fn compile(
     let entries = parts.rest(names)?;
     let (exceptions, exceptions_text) = parts.exceptions()?;
     let expressions = parts.expressions(plan, &mut report.faults);
-    let keywords = parts.keywords()?;
+    let keywords = parts.keywords(&mut report.faults)?;
     report.files = parts.finished_reports();
     Ok(Compiled {
         entries,
@@ -273,26 +273,37 @@ impl Parts<'_> {
         (Urls::new(&rows), rows.iter().any(Row::is_top_level))
     }
 
-    /// The keywords of all lists, each list's without repetition.
-    fn keywords(&mut self) -> Result<Vec<(u16, Keyword)>, BuildError> {
-        let mut found: Vec<(u16, Keyword)> = Vec::new();
-        for (chunk, parsed) in self.chunks.iter().zip(&mut self.parsed) {
+    /// The keywords of all lists, each list's without those that are the same and without too many that look alike.
+    fn keywords(&mut self, faults: &mut Faults) -> Result<Vec<(u16, Keyword)>, BuildError> {
+        let mut found: Vec<(u16, usize, Keyword)> = Vec::new();
+        for (number, (chunk, parsed)) in self.chunks.iter().zip(&mut self.parsed).enumerate() {
             let of_chunk = std::mem::take(&mut parsed.keywords).into_iter();
-            found.extend(of_chunk.map(|keyword| (chunk.tag, keyword)));
+            found.extend(of_chunk.map(|keyword| (chunk.tag, number, keyword)));
         }
-        found.sort_unstable_by(|(a, left), (b, right)| (a, &left.listed).cmp(&(b, &right.listed)));
-        let repeated = &mut self.repeated;
-        found.dedup_by(|(tag, next), (before, kept)| {
-            let same = tag == before && next.listed == kept.listed;
-            if same {
-                *repeated.entry((*tag, MatchKind::Keyword)).or_default() += 1;
+        let (chunks, files, repeated) = (self.chunks, &mut self.files, &mut self.repeated);
+        let kept = merged(found, |tag, chunk, keyword, left| {
+            let chunk = chunks.get(chunk).filter(|_| left == Left::Alike);
+            let Some(chunk) = chunk else {
+                *repeated.entry((tag, MatchKind::Keyword)).or_default() += 1;
+                return;
+            };
+            faults.push_with(|| Fault {
+                list: chunk.list.to_owned(),
+                file: chunk.path.to_owned(),
+                line: None,
+                entry: shown(&keyword.listed),
+                reason: format!(
+                    "the list has {ALIKE_MAX} keywords that differ from it in nothing but digits and signs for letters"
+                ),
+            });
+            if let Some(file) = files.get_mut(chunk.file) {
+                file.faulty += 1;
             }
-            same
         });
-        if found.len() > crate::keywords::KEYWORDS_MAX {
+        if kept.len() > crate::keywords::KEYWORDS_MAX {
             return Err(TooMany.into());
         }
-        Ok(found)
+        Ok(kept)
     }
 
     /// The expressions of each list without repetition, as far as those of its source may cost.

@@ -27,6 +27,7 @@ use self::plan::{Plan, Planned, Plans};
 use self::spread::spread;
 use crate::category::CATEGORIES_MAX;
 use crate::file;
+use crate::hygiene;
 use crate::index::Index;
 use crate::keywords::KEYWORDS_MAX;
 use crate::manifest::{ManifestError, hex};
@@ -310,6 +311,7 @@ fn cut<'a>(plan: &'a Plan, contents: &'a [Content]) -> Result<Vec<Chunk<'a>>, Bu
                 path: &planned.file.path,
                 kind: planned.file.kind,
                 tag: planned.tag,
+                opens: hygiene::opens(&planned.file.category),
                 text: &content.bytes,
             })
         })

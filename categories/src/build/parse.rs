@@ -7,7 +7,7 @@ use weir_host::address::Network;
 
 use crate::entry::{self, Domain, EntryError, Exception, MatchKind};
 use crate::hash;
-use crate::keywords::Keyword;
+use crate::keywords::{Keyword, KeywordError};
 use crate::report::{Fault, Faults, shown};
 use crate::urls::Row;
 
@@ -28,6 +28,8 @@ pub(super) struct Chunk<'a> {
     pub(super) path: &'a Path,
     pub(super) kind: MatchKind,
     pub(super) tag: u16,
+    /// Its category is one that allows.
+    pub(super) opens: bool,
     pub(super) text: &'a [u8],
 }
 
@@ -137,6 +139,7 @@ impl Parsed {
             },
             MatchKind::Url => self.urls.push(Row::new(entry::url(text)?, chunk.tag)),
             MatchKind::Expression => self.expressions.push(entry::normal(chunk.kind, text)?),
+            MatchKind::Keyword if chunk.opens => return Err(KeywordError::Opens.into()),
             MatchKind::Keyword => {
                 let keyword = Keyword::read(text).map_err(EntryError::from)?;
                 self.keywords.push(keyword);

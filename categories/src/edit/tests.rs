@@ -309,3 +309,14 @@ fn a_keyword_of_an_imported_list_has_no_exception() {
     );
     assert!(!directory.path().join("games").exists());
 }
+
+#[test]
+fn a_keyword_is_not_added_where_it_would_open_but_can_be_removed_there() {
+    let directory = lists(&[("education/keywords", "maths\n")]);
+    let report = add_keywords(directory.path(), "education", &["physics"]).unwrap();
+    assert_eq!(report.changed, [""; 0]);
+    assert_eq!(report.refused.len(), 1);
+    assert_eq!(text(&directory, "education/keywords"), "maths\n");
+    let report = remove_keywords(directory.path(), "education", &["maths"], &[]).unwrap();
+    assert_eq!(report.changed, ["maths"]);
+}

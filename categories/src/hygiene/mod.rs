@@ -26,6 +26,7 @@ pub use self::decide::{DecideError, Decision, Filter, decide};
 use self::held::{Decided, Writing};
 pub use self::held::{Held, Verdict, each_held, sources_with_held};
 pub use self::reason::Reason;
+pub(crate) use self::rules::opens;
 pub use self::rules::{Bounds, RANKED_MAX, Rules};
 use crate::entry::MatchKind;
 use crate::history::lines::{Lines, Nothing, Plain, Side, compare};

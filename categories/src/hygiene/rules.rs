@@ -20,6 +20,12 @@ const TOP_SITES: &str = include_str!("top-sites.txt");
 const ALLOW_SETS: [&str; 3] = ["education", "health-and-helplines", "security-updates"];
 /// Allow lists of publishers under names of their own: UT1's, of a French library.
 const ALLOW_LISTS: [&str; 2] = ["liste_blanche", "liste_bu"];
+
+/// True when a category is one that rules allow whatever else lists a name, by its name.
+pub(crate) fn opens(category: &str) -> bool {
+    ALLOW_SETS.contains(&category) || ALLOW_LISTS.contains(&category)
+}
+
 /// Most names taken from a ranked file.
 pub const RANKED_MAX: usize = 1000;
 /// Most bytes read of a ranked file.
@@ -170,7 +176,7 @@ impl Rules {
             return self.sites.of_expression(line, opens);
         }
         if kind == MatchKind::Keyword {
-            return None;
+            return self.sites.of_keyword(line, opens);
         }
         if let Some(network) = network(kind, line) {
             return wide::of_network(&network);
@@ -329,6 +335,51 @@ mod tests {
         let expression = |text| told(&rules, "adult", MatchKind::Expression, text);
         assert_eq!(expression("google"), "too-wide");
         assert_eq!(expression("gambl(e|ing)[0-9]"), "");
+    }
+
+    #[test]
+    fn a_keyword_that_is_in_addresses_of_any_kind_or_would_open_is_held() {
+        let rules = Rules::new();
+        let adult = |text| told(&rules, "adult", MatchKind::Keyword, text);
+        for text in [
+            "*com*", "com", "*www*", "www", "https", "http*", "*htm*", "html", "the", "and",
+            "*ing*", "*ear*", "search", "*index*", "image*", "page", "how to", "*the*",
+        ] {
+            assert_eq!(adult(text), "too-wide", "{text}");
+        }
+        for text in [
+            "knife",
+            "*knife*",
+            "buy a knife",
+            "porn*",
+            "*porn*",
+            "sex",
+            "suicide",
+            "how to make a bomb",
+            "оружие",
+            "武器",
+            "casino",
+            "roulette",
+            "vpn",
+            "proxy",
+            "unblocked games",
+            "gun",
+            "drugs",
+        ] {
+            assert_eq!(adult(text), "", "{text}");
+        }
+        for category in [
+            "education",
+            "health-and-helplines",
+            "security-updates",
+            "liste_bu",
+        ] {
+            assert_eq!(
+                told(&rules, category, MatchKind::Keyword, "maths"),
+                "too-wide",
+                "{category}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Decides whether an expression or a network covers so much that nobody can have meant it, or a site that schools rely on.
+//! Decides whether an expression, a keyword or a network covers so much that nobody can have meant it, or a site that schools rely on.
 //!
 //! What an expression fits cannot be told from its text. So it is tried: on addresses of nobody, which have the shapes that
-//! addresses have, and on the front pages of the sites that names are held against.
+//! addresses have, and on the front pages of the sites that names are held against. A keyword is tried on paths, queries and
+//! searches as anybody has them, and on those sites' addresses as other addresses carry them.
 
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ use weir_host::address::Network;
 
 use super::Reason;
 use crate::expressions;
+use crate::keywords::{Keyword, Probe};
 
 /// Addresses of nobody. An expression that fits more than a quarter of them is about no topic.
 const PROBES: [&str; 16] = [
@@ -30,26 +32,91 @@ const PROBES: [&str; 16] = [
     "[2001:db8::77]/kd",
 ];
 const PROBES_MOST: usize = PROBES.len() / 4;
+/// Paths, queries and searches about nothing. A keyword that is in more than [`SPEECH_MOST`] of them is about no topic.
+const SPEECH: [&str; 24] = [
+    "/index.html",
+    "/index.php?id=31&page=2&lang=en",
+    "/images/logo.png?v=31",
+    "/assets/css/main.css",
+    "/static/js/app.min.js?v=31",
+    "/wp-content/uploads/2024/09/image.jpg",
+    "/wp-content/themes/site/index.php?page=home",
+    "/api/v2/users/31?format=json",
+    "/search?q=what+is+the+time+in+the+morning&hl=en&source=web",
+    "/search?q=how+to+find+the+name+of+an+image&client=web",
+    "/search?q=where+is+the+nearest+train+to+you+and+me&page=2",
+    "/results?search_query=how+to+draw+for+you+and+your+friends",
+    "/search?q=why+are+there+so+many+things+with+that+name&source=web",
+    "/login?return=https%3A%2F%2Fwww.weir-asks.com%2Fhome.html",
+    "/news/2024/this-is-what-people-are-saying-about-the-year.html",
+    "/news/story/and-for-the-second-year-it-was-all-about-learning.htm",
+    "/about/us.html?ref=home",
+    "/en/home/page/2?utm_source=web&utm_medium=email&utm_campaign=site",
+    "/media/image/31.jpg?utm_source=web&utm_medium=site",
+    "/go?url=https://www.weir-asks.org/index.html&ref=search",
+    "/go?url=http://www.weir-asks.co.uk/news/page.html",
+    "/user/login.php?next=/user/home.php&lang=en",
+    "/content/images/reading-and-writing-for-year-9.pdf",
+    "/how-to-use-this-site-with-your-class-and-you.html",
+];
+const SPEECH_MOST: usize = 2;
 /// So many of the sites that schools rely on may be one topic's: more are many topics'.
 const SITES_MOST: usize = 10;
 /// Shortest prefixes that a registry gives to one holder, so that a wider network is of many.
 const PREFIX_LEAST: (u8, u8) = (8, 16);
 
 /// The front pages that expressions are tried on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Sites {
     top: Vec<Box<str>>,
+    /// Of the same sites: their addresses, as others carry them.
+    carried: Vec<Probe>,
+    speech: Vec<Probe>,
     /// Category and name.
     allowed: Vec<(Box<str>, Box<str>)>,
 }
 
+impl Default for Sites {
+    fn default() -> Sites {
+        Sites {
+            top: Vec::new(),
+            carried: Vec::new(),
+            speech: SPEECH.map(speech).into(),
+            allowed: Vec::new(),
+        }
+    }
+}
+
+fn speech(address: &str) -> Probe {
+    let mut decoded = Vec::new();
+    weir_host::percent_decode(address.as_bytes(), &mut decoded);
+    Probe::new(&String::from_utf8_lossy(&decoded))
+}
+
 impl Sites {
     pub(super) fn add_top(&mut self, name: &str) {
+        self.carried
+            .push(Probe::new(&format!("https://www.{name}/")));
         self.top.push(name.into());
     }
 
     pub(super) fn add_allowed(&mut self, category: &str, name: &str) {
         self.allowed.push((category.into(), name.into()));
+    }
+
+    /// Why a keyword is held back, if it is: in a category that `opens` always, since whoever types it would have any site open.
+    pub(super) fn of_keyword(&self, text: &str, opens: bool) -> Option<Reason> {
+        if opens {
+            return Some(Reason::TooWide);
+        }
+        // What is no keyword never comes into force.
+        let keyword = Keyword::read(text).ok()?;
+        let more = |probes: &[Probe], most: usize| {
+            let mut having = probes.iter().filter(|probe| probe.has(&keyword));
+            having.nth(most).is_some()
+        };
+        let wide = more(&self.speech, SPEECH_MOST) || more(&self.carried, SITES_MOST);
+        wide.then_some(Reason::TooWide)
     }
 
     /// Why an expression is held back, if it is. Of a category that `opens`, a site that schools rely on is no accident.

@@ -36,7 +36,7 @@ pub(super) enum Toward {
 }
 
 /// A folded text. Its buffers are used again.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Text {
     /// UTF-8.
     pub(super) folded: Vec<u8>,
@@ -50,7 +50,7 @@ pub(super) struct Text {
 }
 
 /// The word that is being written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Word {
     start: usize,
     letters: bool,

@@ -32,6 +32,11 @@ pub enum KeywordError {
     /// A `#` without a blank before it.
     #[error("a \"#\" begins a comment: leave it out, keywords are letters and digits only")]
     Hash,
+    /// In a category that allows.
+    #[error(
+        "keywords cannot open: whoever types one would have any site as this category; list names or URLs here, and keywords in categories that block"
+    )]
+    Opens,
     /// Something that no text has.
     #[error("control characters cannot stand in a keyword")]
     Control,

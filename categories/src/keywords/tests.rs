@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod evasions;
+mod hostile;
 mod innocent;
 mod languages;
 mod properties;
@@ -245,11 +246,11 @@ fn a_keyword_is_kept_as_it_is_listed_but_for_blanks() {
 }
 
 #[test]
-fn keywords_that_fold_alike_are_told_each_and_the_longest_first() {
-    let keywords = list(&["cafe", "CAFÉ", "kiil", "kill", "kill them"]);
+fn of_spellings_that_are_the_same_the_first_is_told_and_the_longest_keyword_first() {
+    let keywords = list(&["cafe", "CAFÉ", "cafe*", "kiil", "kill", "kill them"]);
     assert_eq!(keywords.len(), 5);
     let found = of_address(&keywords, "x.example", "/cafe", None);
-    assert_eq!(found, ["CAFÉ", "cafe"]);
+    assert_eq!(found, ["cafe*", "cafe"]);
     let found = of_address(&keywords, "x.example", "/kill-them", None);
     assert_eq!(found, ["kill them", "kill"]);
     let found = of_address(&keywords, "x.example", "/k1il", None);

@@ -93,8 +93,8 @@ fn bad_keywords_are_faults_with_file_and_line_and_the_rest_is_used() {
         file.blank,
         file.faulty,
     );
-    assert_eq!(numbers, (9, 3, 1, 2, 3));
-    assert_eq!(built.index.counts().keywords, 3);
+    assert_eq!(numbers, (9, 2, 2, 2, 3));
+    assert_eq!(built.index.counts().keywords, 2);
     assert_eq!(
         of_url(&built.index, "x.example", "/a-machine_gun.html", None),
         ["weapons"]
@@ -133,4 +133,60 @@ fn more_keywords_than_memory_is_meant_for_are_refused_as_a_whole() {
         .collect();
     let error = refused(&[("l", "weapons/keywords", text.as_bytes())]);
     assert!(error.contains("more than 500000 keywords"), "{error}");
+}
+
+#[test]
+fn spellings_of_one_keyword_are_duplicates_and_too_many_that_look_alike_are_faults() {
+    let mut text: String = ["aaaaaa", "áaaaaa", "Aaaaaa"]
+        .map(|text| format!("{text}\n"))
+        .concat();
+    for number in 0..100 {
+        let of = |place: u32| if number >> place & 1 == 0 { 'a' } else { '4' };
+        let signs: String = (0..7).map(of).collect();
+        text.push_str(&format!("z{signs}\n"));
+    }
+    let built = built(&[("l", "weapons/keywords", text.as_bytes())]);
+    let file = &built.report.files[0];
+    let numbers = (file.lines, file.entries, file.duplicates, file.faulty);
+    assert_eq!(numbers, (103, 65, 2, 36));
+    assert_eq!(built.index.counts().keywords, 65);
+    let fault = built.report.faults.iter().next().unwrap().to_string();
+    assert!(
+        fault.contains("64 keywords that differ from it in nothing but"),
+        "{fault}"
+    );
+    let all = built.index.all(
+        &Host::parse("x.example").unwrap(),
+        80,
+        Some("/áaaaaa"),
+        None,
+    );
+    assert_eq!(told(&all), ["l keywords aaaaaa"]);
+}
+
+/// A pupil who types a keyword chooses the category.
+#[test]
+fn no_keyword_opens_anything_whoever_lists_it_af_11() {
+    let built = built(&[
+        ("l", "education/keywords", b"# sums\nmaths\n*htm*\n"),
+        ("l", "education/domains", b"maths.example\n"),
+        ("l", "weapons/keywords", b"maths\n"),
+    ]);
+    let faults: Vec<String> = built
+        .report
+        .faults
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults[0].contains("education/keywords:2: \"maths\": keywords cannot open"),
+        "{faults:?}"
+    );
+    let index = built.index;
+    assert_eq!(
+        of_url(&index, "x.example", "/a.html", Some("maths")),
+        ["weapons"]
+    );
+    assert_eq!(of_host(&index, "maths.example"), ["education"]);
 }
