@@ -12,6 +12,7 @@ use weir_host::{Host, normal_path};
 
 use super::*;
 
+mod spellings;
 mod taking;
 
 const DAY: u64 = 86_400;
@@ -474,7 +475,7 @@ fn sealed_seeds_for_fuzzing() {
         ("with-gone", with_gone),
         ("cut-in-a-row", whole[..whole.len() - 40].to_vec()),
         ("other-magic", changed(0, b"WEIRSEAM")),
-        ("other-version", changed(8, &2_u32.to_le_bytes())),
+        ("other-version", changed(8, &3_u32.to_le_bytes())),
         ("name-too-long", changed(12, &[255])),
         ("other-slot", changed(13, b"xyz")),
         ("too-many-rows", changed(count, &u64::MAX.to_le_bytes())),
