@@ -158,7 +158,8 @@ fn a_long_path_or_query_costs_no_more_than_the_deepest_entry() {
 }
 
 fn label() -> impl Strategy<Value = String> {
-    "[a-z0-9][a-z0-9-]{0,8}"
+    // `xn--` would have to be Punycode.
+    "[a-z0-9](-?[a-z0-9]){0,7}-?"
 }
 
 /// Another spelling of the same text: letters in either case, some as triplets where that may be.
