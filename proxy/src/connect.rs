@@ -192,7 +192,10 @@ async fn open(
 ) -> Result<Opened, Answer> {
     let (host, port, mandatory) = authority(task, snapshot, parsed)?;
     let who = identify::identify(conn, snapshot, task, &parsed.fields).await?;
-    decision::not_a_loop(conn, &parsed.fields)?;
+    // What a mandatory list has is a hit, whatever else would be answered before it is decided on.
+    if mandatory.is_none() {
+        decision::not_a_loop(conn, &parsed.fields)?;
+    }
     let content = match (content(snapshot, port), mandatory) {
         (Some(content), _) => content,
         // What a mandatory list has is a hit, at whatever port; it goes no further than the decision.

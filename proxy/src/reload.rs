@@ -171,8 +171,8 @@ fn note_soon(shared: &Arc<Shared>, state: &Arc<State>) {
 }
 
 /// Takes up changed mandatory lists under the settings in force, whatever other files say: no fault of theirs keeps such a
-/// list out. One that is damaged or gone leaves in force what is.
-pub(crate) async fn mandatory(shared: &Arc<Shared>, state: &Arc<State>) {
+/// list out. One that is damaged or gone leaves in force what is. False when nothing was taken up.
+pub(crate) async fn mandatory(shared: &Arc<Shared>, state: &Arc<State>) -> bool {
     let before = shared.snapshot.load_full();
     let covered = &[MANDATORY];
     let done = apply(shared, state, MANDATORY, covered, move |old| {
@@ -192,6 +192,7 @@ pub(crate) async fn mandatory(shared: &Arc<Shared>, state: &Arc<State>) {
     if done {
         sealed::tell(shared, Some(&before.sealed), &shared.snapshot.load().sealed);
     }
+    done
 }
 
 /// Makes versions of lists that no command changed, after they are in force and off the control thread.

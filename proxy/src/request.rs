@@ -97,8 +97,10 @@ async fn serve(
         }
         None => identify::identify(conn, snapshot, task, request.headers()).await?,
     };
-    decision::not_a_loop(conn, request.headers())?;
     // What a mandatory list has is a hit, whatever else would be answered before it is decided on.
+    if mandatory.is_none() {
+        decision::not_a_loop(conn, request.headers())?;
+    }
     if mandatory.is_none()
         && let Some(response) = last_hop(snapshot, task, &request)?
     {

@@ -177,26 +177,23 @@ pub(crate) fn tell(shared: &Shared, before: Option<&Sealed>, after: &Sealed) {
     lane.flush();
 }
 
+/// What the files of mandatory lists look like, by name.
+pub(crate) type Files = BTreeMap<String, Stamp>;
+
 /// What is seen of the files of mandatory lists, and of the plain texts that are to be taken up.
 #[derive(Default)]
 pub(crate) struct Watch {
-    files: BTreeMap<String, Stamp>,
+    /// When what is in force was read; none before the first look that finds any.
+    files: Files,
     /// By slot: at the last look, and those that were offered.
     texts: BTreeMap<Arc<str>, Stamp>,
     offered: BTreeMap<Arc<str>, Stamp>,
 }
 
 impl Watch {
-    /// What is there when watching begins is in force.
-    pub(crate) fn new(settings: &Settings) -> Watch {
-        Watch {
-            files: sealed::stamps(&weir_config::lists::sealed(settings)),
-            ..Watch::default()
-        }
-    }
-
-    /// Takes up plain texts that are new; true when any file of a list changed. Blocks.
-    pub(crate) fn look(&mut self, settings: &Settings) -> bool {
+    /// Takes up plain texts that are new; gives what the files of the lists look like when that is not what is in force.
+    /// At the first look no list counts as in force: one may have been sealed since the start. Blocks.
+    pub(crate) fn look(&mut self, settings: &Settings) -> Option<Files> {
         let directory = weir_config::lists::sealed(settings);
         for list in &settings.mandatory {
             if let Some(from) = &list.from {
@@ -204,9 +201,12 @@ impl Watch {
             }
         }
         let files = sealed::stamps(&directory);
-        let changed = files != self.files;
+        (self.files != files).then_some(files)
+    }
+
+    /// The lists whose files looked like this are in force.
+    pub(crate) fn taken(&mut self, files: Files) {
         self.files = files;
-        changed
     }
 
     fn look_for_text(
@@ -265,14 +265,13 @@ fn take_up(
     prepared.commit()
 }
 
-/// What the audit file keeps of a list that was taken: numbers, and a digest that says nothing without the key.
+/// What the audit file keeps of a list that was taken: numbers, and a digest that says nothing without the key. Not how much
+/// of it was there before: that would tell whoever seals guesses how many of them are listed (AF-03).
 pub(crate) fn numbers(list: &str, filled: &Filled) -> Value {
     json!({
         "list": list,
         "entries": filled.entries,
         "pages": filled.pages,
-        "came": filled.came,
-        "went": filled.went,
         "lines": filled.lines,
         "faults": filled.faults,
         "digest": filled.digest,

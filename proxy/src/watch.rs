@@ -18,6 +18,8 @@ use weir_config::Settings;
 const EVERY: Duration = Duration::from_millis(500);
 /// The allowances are written every so many looks.
 const SAVE_EVERY: u32 = 4;
+/// Mandatory lists that could not be taken up are tried again after so many looks.
+const AGAIN_AFTER: u32 = 10;
 /// Directories below a list directory that are looked into.
 const DEPTH: usize = 4;
 
@@ -46,7 +48,7 @@ impl Look {
 /// Watches until the process ends.
 pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
     let settings = shared.snapshot.load().settings.clone();
-    let mut mandatory = sealed::Watch::new(&settings);
+    let mut mandatory = sealed::Watch::default();
     let (mut lists, mut users) = look(settings).await;
     // Beside the watching: the first time it compresses every list there is.
     let noting = Arc::clone(&shared);
@@ -55,16 +57,21 @@ pub(crate) async fn watch(shared: Arc<Shared>, state: Arc<reload::State>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut round = 0u32;
     let mut writable = true;
+    let mut wait = 0u32;
     loop {
         ticks.tick().await;
         round = round.wrapping_add(1);
         tell_of_records(&shared, &mut writable);
         keep(&shared, round);
         let settings = shared.snapshot.load().settings.clone();
-        let is_changed;
-        (mandatory, is_changed) = look_at_mandatory(mandatory, settings.clone()).await;
-        if is_changed {
-            reload::mandatory(&shared, &state).await;
+        let changed;
+        (mandatory, changed) = look_at_mandatory(mandatory, settings.clone()).await;
+        wait = wait.saturating_sub(1);
+        if let Some(files) = changed.filter(|_| wait == 0) {
+            match reload::mandatory(&shared, &state).await {
+                true => mandatory.taken(files),
+                false => wait = AGAIN_AFTER,
+            }
         }
         let (lists_now, users_now) = look(settings).await;
         let changed = Changed {
@@ -105,15 +112,18 @@ fn keep(shared: &Arc<Shared>, round: u32) {
 }
 
 /// Looks at the mandatory lists, off the control thread.
-async fn look_at_mandatory(mut watch: sealed::Watch, settings: Settings) -> (sealed::Watch, bool) {
+async fn look_at_mandatory(
+    mut watch: sealed::Watch,
+    settings: Settings,
+) -> (sealed::Watch, Option<sealed::Files>) {
     let looked = tokio::task::spawn_blocking(move || {
         let changed = watch.look(&settings);
         (watch, changed)
     });
-    // After a fault of its own everything counts as changed.
+    // After a fault of its own everything counts as changed, at the next look.
     looked
         .await
-        .unwrap_or_else(|_| (sealed::Watch::default(), true))
+        .unwrap_or_else(|_| (sealed::Watch::default(), None))
 }
 
 /// Looks at all files, off the control thread: a slow disk holds nothing up.

@@ -441,7 +441,7 @@ fn af_01_a_list_that_is_none_or_shrank_is_refused_with_an_alarm_and_no_line_of_i
     assert_eq!(weir.get(&url).status, 403);
     let audit = std::fs::read_to_string(site.path("state/audit.jsonl")).unwrap();
     assert!(
-        audit.contains("refused") && !audit.contains("zealous"),
+        audit.contains("lists seal failed") && !audit.contains("zealous"),
         "{audit}"
     );
     seal(&site, "iwf", &whole);

@@ -5,13 +5,13 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `WEIRSEAL` |
-//! | 4 | version of the format, 1 |
+//! | 4 | version of the format, 2 |
 //! | 1 + 64 | length of the slot's name, the name, zeros |
 //! | 8 | when the list was sealed, seconds since 1970 |
 //! | 8 + 8 | most entries of the last week, and when that was |
-//! | 4 + 4 | segments of the deepest path, limits of the longest query |
+//! | 4 + 4 | limits (`/` and `;`) in the deepest path, parameters of the longest query |
 //! | 8 | number of rows |
-//! | 33 each | tag (16), kind (1), in the list since (8), gone since or 0 (8); sorted by tag and kind |
+//! | 33 each | tag (16), kind (1), in the list since (8; 0: from the beginning), gone since or 0 (8); sorted by tag and kind |
 //! | 16 | keyed check sum of everything before |
 //!
 //! A row that is gone blocks nothing; it is kept for a day, so that losses of one day count together.
@@ -22,7 +22,7 @@ use super::forms::Kind;
 use super::key::{Key, Tag};
 
 const MAGIC: &[u8; 8] = b"WEIRSEAL";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const NAME_MAX: usize = 64;
 const HEAD: usize = 8 + 4 + 1 + NAME_MAX + 8 * 3 + 4 * 2 + 8;
 const ROW: usize = 33;
@@ -52,7 +52,7 @@ pub enum FileError {
 pub(super) struct Row {
     pub(super) tag: Tag,
     pub(super) kind: Kind,
-    /// Seconds since 1970.
+    /// Seconds since 1970; 0 for what the slot began with.
     pub(super) since: u64,
     /// Seconds since 1970; 0 while it is in the list.
     pub(super) gone: u64,

@@ -2,8 +2,12 @@
 //!
 //! A list is taken when it has at least four fifths of the entries that the slot had at most within the last week, and when
 //! no more than a fifth of what is there goes, and a tenth more for each day since the last list. What went within the last
-//! day counts as there, and what has been there for a week counts once more by itself: so neither many small steps in one
-//! hour nor a great deal of padding opens what is listed.
+//! day counts as there. The same share must stay of what has been there for a day, by itself, and of what has been there for a
+//! week, by itself; what a slot began with counts as there for a week at once. So neither many small steps in one hour nor a
+//! great deal of padding opens what is listed.
+//!
+//! How much of what is there an offered list has is told to nobody, not even in numbers: whoever offers guesses and reads how
+//! many were there would learn what is listed.
 //!
 //! There is no way around that at once, for anybody. A list that is refused for it is remembered by its number of entries;
 //! when it has been so for a week, with an alarm all the while and no larger list taken in between, the next list of about
@@ -41,18 +45,13 @@ pub enum FillError {
     List(#[from] ListError),
     /// It lacks too much.
     #[error(
-        "it has {entries} entries, and {lost} of {there} that are there would go, which is too much at once; the list in force \
-         stays. Get the list again. If it really became this small: the alarm stands for a week, and a list of about this size \
+        "it has {entries} entries, and too much of what is there would go at once; the list in force stays. Get the list again. If it really became this small: the alarm stands for a week, and a list of about this size \
          that is offered after {} is taken",
         moment(*.from)
     )]
     Shrunk {
         /// Of the list offered.
         entries: u64,
-        /// Entries that would go.
-        lost: u64,
-        /// Entries that are there.
-        there: u64,
         /// Seconds since 1970.
         from: u64,
     },
@@ -89,10 +88,6 @@ pub struct Filled {
     pub entries: u64,
     /// Of them those with a path.
     pub pages: u64,
-    /// Entries that were not there before.
-    pub came: u64,
-    /// Entries that were there before.
-    pub went: u64,
     /// Lines that are no entries.
     pub faults: u64,
     /// Numbers of the first of them.
@@ -227,9 +222,9 @@ fn prepare(
     let mut rows: BTreeMap<(Tag, Kind), (u64, u64)> = BTreeMap::new();
     let (mut segments, mut parameters) = (0, 0);
     for entry in &read.entries {
-        let (own, mark) = entry.tags(&key);
+        let (own, marks) = entry.tags(&key);
         rows.insert(own, (now, 0));
-        rows.extend(mark.map(|mark| (mark, (now, 0))));
+        rows.extend(marks.into_iter().map(|mark| (mark, (now, 0))));
         let depth = entry.depth();
         (segments, parameters) = (depth.0.max(segments), depth.1.max(parameters));
     }
@@ -250,9 +245,15 @@ fn prepare(
         None => Change::of_number(line.entries, entries, now),
     };
     if change.is_too_much {
-        judge_again(&change, entries, &mut line.waiting, now)?;
+        judge_again(entries, &mut line.waiting, now)?;
         // From here on it is measured by itself.
         change.most = (entries, now);
+    }
+    if old.is_none() || change.is_too_much {
+        // What a slot begins with is not to wait for a week until it counts by itself.
+        for (since, _) in rows.values_mut() {
+            *since = 0;
+        }
     }
     if let Some(old) = &old {
         carry(old, &mut rows, now, !change.is_too_much);
@@ -275,8 +276,6 @@ fn prepare(
     let filled = Filled {
         entries,
         pages: generation.pages(),
-        came: change.came,
-        went: change.went,
         faults: read.faults,
         faulty_lines: read.first,
         lines: read.lines,
@@ -288,9 +287,6 @@ fn prepare(
 
 /// What a list changes.
 struct Change {
-    came: u64,
-    went: u64,
-    there: u64,
     most: (u64, u64),
     is_too_much: bool,
 }
@@ -302,44 +298,29 @@ impl Change {
         entries: u64,
         now: u64,
     ) -> Change {
-        let (mut there, mut lost) = (0, 0);
-        let (mut settled, mut settled_lost) = (0, 0);
-        let (mut went, mut kept) = (0, 0);
-        for row in old.rows.iter().filter(|row| row.kind != Kind::Mark) {
-            let is_kept = new.contains_key(&(row.tag, row.kind));
-            if row.is_listed() {
-                kept += u64::from(is_kept);
-                went += u64::from(!is_kept);
-            }
-            if row.is_listed() || now.saturating_sub(row.gone) < DAY {
-                there += 1;
-                lost += u64::from(!is_kept);
-                if row.since.saturating_add(WEEK) <= now {
-                    settled += 1;
-                    settled_lost += u64::from(!is_kept);
-                }
-            }
-        }
         let days = now.saturating_sub(old.made) / DAY;
         let allowed = (LOSS + LOSS_A_DAY.saturating_mul(days)).min(100);
-        let beyond = |lost: u64, there: u64| lost * 100 > there * allowed;
+        // Of what is there at all, for a day, and for a week: what came lately never makes room for what was there before.
+        let is_beyond = [0, DAY, WEEK].into_iter().any(|age| {
+            let (mut there, mut lost) = (0_u64, 0_u64);
+            for row in old.rows.iter().filter(|row| row.kind != Kind::Mark) {
+                let counts = row.is_listed() || now.saturating_sub(row.gone) < DAY;
+                if counts && row.since.saturating_add(age) <= now.max(row.since) {
+                    there += 1;
+                    lost += u64::from(!new.contains_key(&(row.tag, row.kind)));
+                }
+            }
+            lost * 100 > there * allowed
+        });
         let most = most(old, entries, now);
         Change {
-            came: entries.saturating_sub(kept),
-            went,
-            there,
             most: most.1,
-            is_too_much: beyond(lost, there)
-                || beyond(settled_lost, settled)
-                || is_small(entries, most.0),
+            is_too_much: is_beyond || is_small(entries, most.0),
         }
     }
 
     fn of_number(before: u64, entries: u64, now: u64) -> Change {
         Change {
-            came: entries,
-            went: 0,
-            there: before,
             most: (entries, now),
             is_too_much: is_small(entries, before),
         }
@@ -367,12 +348,7 @@ fn most(old: &Generation, entries: u64, now: u64) -> (u64, (u64, u64)) {
 }
 
 /// A list that lacks too much: taken when one of about its size has waited for a week.
-fn judge_again(
-    change: &Change,
-    entries: u64,
-    waiting: &mut Option<Waiting>,
-    now: u64,
-) -> Result<(), FillError> {
+fn judge_again(entries: u64, waiting: &mut Option<Waiting>, now: u64) -> Result<(), FillError> {
     let agreed = waiting.filter(|waiting| !is_small(entries, waiting.entries));
     if agreed.is_some_and(|waiting| waiting.since.saturating_add(WEEK) <= now) {
         return Ok(());
@@ -384,8 +360,6 @@ fn judge_again(
     *waiting = Some(first);
     Err(FillError::Shrunk {
         entries,
-        lost: change.went.max(change.there.saturating_sub(entries)),
-        there: change.there,
         from: first.since.saturating_add(WEEK),
     })
 }

@@ -2,12 +2,14 @@
 //!
 //! - A host is the tag of its normal form. A request asks for its host and every parent with a dot in it.
 //! - A host with a port is the tag of both; 80 and 443 count as none.
-//! - A page is the tag of host, port (0: any), path and query. The path is [`weir_host::normal_path`] in lower case without its
-//!   final slash; a request asks for each prefix on segment limits. With a query the path must be whole, and a request asks for
-//!   each prefix of its query on parameter limits, as in [`crate::entry`].
+//! - A page is the tag of host, port (0: any) and path in strict form ([`super::spelling`]), in lower case. A request asks for
+//!   each prefix on segment limits, of every spelling of its path.
+//! - A page with a query is a chain: the tag of its whole path, then for each of its parameters, sorted, the tag of the one
+//!   before and the parameter. All but the last are marks. A request goes on from each mark with each of its parameters, in
+//!   whatever order they come. A parameter that ends with `=` is open at its end.
 //!
-//! A host with a port or a page has a mark, the tag of the host alone: only where that is met are ports and pages asked for.
-//! A mark blocks nothing.
+//! A host with a port or a page has a mark too, the tag of the host alone: only where that is met are ports and pages asked
+//! for. A mark blocks nothing.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -17,10 +19,17 @@ use weir_host::address::unwrapped;
 
 use super::SlotId;
 use super::key::{Key, Tag, Tagging};
+use super::spelling::{self, Extras};
 use super::table::{DETAIL, EXACT, Table, WHOLE};
 
 /// Longest path and query that an entry can have.
 const LONGEST: usize = crate::entry::URL_MAX;
+/// Parameters of an entry that count; further ones need not be in a request.
+const PARAMETERS_MAX: usize = 32;
+/// So many `=` of a parameter can end an entry that is open there.
+const OPEN_MAX: usize = 4;
+/// Questions about one query beyond the first parameter. A query that needs more is hit: no such one is honest.
+const QUESTIONS_MAX: usize = 1 << 15;
 
 /// What a row of a list is. The numbers stand in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +40,7 @@ pub(super) enum Kind {
     Port = 2,
     /// A page and everything below it.
     Page = 3,
-    /// A host that has entries of the two kinds above.
+    /// A host that has entries of the two kinds above, or a page that entries with a query go on from.
     Mark = 4,
 }
 
@@ -52,6 +61,7 @@ impl Kind {
 const HOST: u8 = b'h';
 const PORT: u8 = b'p';
 const PAGE: u8 = b'u';
+const QUERY: u8 = b'q';
 
 /// An entry in normal form.
 pub(super) struct Entry {
@@ -65,38 +75,56 @@ pub(super) struct Entry {
 
 /// What an entry names of a host.
 pub(super) struct Page {
-    pub(super) path: String,
-    pub(super) query: Option<String>,
+    /// In strict form.
+    path: Vec<u8>,
+    /// In strict form, sorted, without repetition.
+    parameters: Vec<Vec<u8>>,
+}
+
+impl Page {
+    /// A page of a normal path and query; none where they mean the whole host.
+    pub(super) fn of(path: &str, query: Option<&str>) -> Option<Page> {
+        let path = spelling::path(path, Extras::Kept);
+        let mut parameters = spelling::parameters(query.unwrap_or_default());
+        parameters.sort();
+        parameters.dedup();
+        parameters.truncate(PARAMETERS_MAX);
+        let is_whole = path.is_empty() && parameters.is_empty();
+        (!is_whole).then_some(Page { path, parameters })
+    }
 }
 
 impl Entry {
-    /// The entry's own tag, and the mark that it needs.
-    pub(super) fn tags(&self, key: &Key) -> ((Tag, Kind), Option<(Tag, Kind)>) {
+    /// The entry's own tag, and then the marks that it needs.
+    pub(super) fn tags(&self, key: &Key) -> ((Tag, Kind), Vec<(Tag, Kind)>) {
         let host = (of_host(key, &self.host), Kind::Mark);
         match (&self.page, self.port) {
-            (None, None) => ((host.0, Kind::Host), None),
-            (None, Some(port)) => ((of_port(key, &self.host, port), Kind::Port), Some(host)),
+            (None, None) => ((host.0, Kind::Host), Vec::new()),
+            (None, Some(port)) => ((of_port(key, &self.host, port), Kind::Port), vec![host]),
             (Some(page), port) => {
                 let mut tagging = page_begins(key, &self.host, port.unwrap_or(0));
-                tagging.add_caseless(page.path.as_bytes());
-                if let Some(query) = &page.query {
-                    tagging.add(b"?");
-                    tagging.add_caseless(query.as_bytes());
+                tagging.add_caseless(&page.path);
+                let mut own = tagging.tag();
+                let mut marks = vec![host];
+                for parameter in &page.parameters {
+                    marks.push((own, Kind::Mark));
+                    own = of_parameter(key, own, parameter);
                 }
-                ((tagging.tag(), Kind::Page), Some(host))
+                ((own, Kind::Page), marks)
             }
         }
     }
 
-    /// Segments of the path and limits in the query: how far a request must be looked at.
+    /// Limits in the path and parameters of the query: how far a request must be looked at.
     pub(super) fn depth(&self) -> (u32, u32) {
         let Some(page) = &self.page else {
             return (0, 0);
         };
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let segments = page.path.bytes().filter(|byte| *byte == b'/').count();
-        let query = page.query.as_deref().unwrap_or_default();
-        (count(segments), count(limits(query.as_bytes()).count()))
+        (
+            count(limits(&page.path).count()),
+            count(page.parameters.len()),
+        )
     }
 }
 
@@ -122,6 +150,14 @@ fn page_begins(key: &Key, host: &str, port: u16) -> Tagging {
     tagging
 }
 
+/// A page whose query has this parameter beside those of the tag before.
+fn of_parameter(key: &Key, before: Tag, parameter: &[u8]) -> Tag {
+    let mut tagging = key.tag(QUERY);
+    tagging.add(&before.to_le_bytes());
+    tagging.add(parameter);
+    tagging.tag()
+}
+
 /// What somebody asks for.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
@@ -131,7 +167,7 @@ pub(super) struct Asked<'a> {
     pub(super) page: Option<(&'a str, Option<&'a str>)>,
 }
 
-/// The list that has what is asked for. Allocates nothing.
+/// The list that has what is asked for. Allocates nothing but for an odd spelling or a query of a host that has listed pages.
 pub(super) fn find(key: &Key, table: &Table, asked: &Asked<'_>) -> Option<SlotId> {
     let address = match asked.host {
         Host::Name(name) => {
@@ -172,58 +208,83 @@ fn of_suffix(key: &Key, table: &Table, host: &str, asked: &Asked<'_>) -> Option<
         return Some(slot);
     }
     let (path, query) = asked.page?;
+    // `*` of OPTIONS is no path.
+    if !path.starts_with('/') {
+        return None;
+    }
+    let spellings = spelling::asked(path);
     [0, asked.port].into_iter().find_map(|port| {
         let begun = page_begins(key, host, port);
-        of_page(table, begun, path, query)
+        let mut spellings = spellings.iter().flatten();
+        spellings.find_map(|path| of_page(key, table, begun, path, query))
     })
 }
 
-fn of_page(table: &Table, mut tagging: Tagging, path: &str, query: Option<&str>) -> Option<SlotId> {
-    let exact = |tagging: &Tagging| {
-        let found = table.get(tagging.tag());
-        found.filter(|(flags, _)| flags & EXACT != 0)
-    };
-    // `*` of OPTIONS is no path.
-    let inner = path.strip_prefix('/')?;
-    let inner = inner.strip_suffix('/').unwrap_or(inner);
-    let mut fed = 0;
-    if !inner.is_empty() {
-        for (number, segment) in inner.split('/').enumerate() {
-            fed += 1 + segment.len();
-            if number >= table.segments() || fed > LONGEST {
-                return None;
-            }
-            tagging.add(b"/");
-            tagging.add_caseless(segment.as_bytes());
-            if let Some((_, slot)) = exact(&tagging) {
-                return Some(slot);
-            }
-        }
-    }
-    let query = query.filter(|query| !query.is_empty())?.as_bytes();
-    tagging.add(b"?");
+fn of_page(
+    key: &Key,
+    table: &Table,
+    mut tagging: Tagging,
+    path: &[u8],
+    query: Option<&str>,
+) -> Option<SlotId> {
     let mut from = 0;
-    for limit in limits(query).take(table.parameters()) {
-        if fed + limit > LONGEST {
+    for (number, limit) in limits(path).enumerate() {
+        if number >= table.segments() || limit > LONGEST {
             return None;
         }
-        tagging.add_caseless(query.get(from..limit)?);
+        tagging.add_caseless(path.get(from..limit)?);
         from = limit;
-        if let Some((_, slot)) = exact(&tagging) {
+        let found = table.get(tagging.tag());
+        if let Some((_, slot)) = found.filter(|(flags, _)| flags & EXACT != 0) {
             return Some(slot);
+        }
+    }
+    let whole = tagging.tag();
+    table.get(whole).filter(|(flags, _)| flags & DETAIL != 0)?;
+    let parameters = spelling::parameters(query?);
+    let mut left = QUESTIONS_MAX;
+    let depth = table.parameters().min(PARAMETERS_MAX);
+    of_query(key, table, whole, &parameters, depth, &mut left)
+}
+
+/// Goes on from the mark `before` with each parameter. No deeper than [`PARAMETERS_MAX`].
+fn of_query(
+    key: &Key,
+    table: &Table,
+    before: Tag,
+    parameters: &[Vec<u8>],
+    depth: usize,
+    left: &mut usize,
+) -> Option<SlotId> {
+    let further = depth.checked_sub(1)?;
+    for text in parameters.iter().flat_map(|parameter| openings(parameter)) {
+        let tag = of_parameter(key, before, text);
+        let Some((flags, slot)) = table.get(tag) else {
+            continue;
+        };
+        if flags & EXACT != 0 {
+            return Some(slot);
+        }
+        let Some(rest) = left.checked_sub(parameters.len()) else {
+            return Some(slot);
+        };
+        *left = rest;
+        let found = of_query(key, table, tag, parameters, further, left);
+        if found.is_some() {
+            return found;
         }
     }
     None
 }
 
-/// Where a query may end for an entry: before and after `&` and `;`, after `=`, and at its end.
-fn limits(query: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    (1..=query.len()).filter(|at| {
-        let before = query.get(at - 1);
-        match query.get(*at) {
-            None => true,
-            Some(b'&' | b';') => true,
-            Some(_) => matches!(before, Some(b'=' | b'&' | b';')),
-        }
-    })
+/// What of a parameter an entry may have: all of it, or up to one of the first `=`.
+fn openings(parameter: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let open = memchr::memchr_iter(b'=', parameter).take(OPEN_MAX);
+    let open = open.filter_map(|at| parameter.get(..=at));
+    std::iter::once(parameter).chain(open.filter(|open| open.len() < parameter.len()))
+}
+
+/// Where a path may end for an entry: before `/` and `;`, and at its end.
+fn limits(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    (1..=path.len()).filter(|at| matches!(path.get(*at), None | Some(b'/' | b';')))
 }

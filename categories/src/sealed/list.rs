@@ -198,17 +198,10 @@ fn page_of(text: &str) -> Result<Entry, Wrong> {
     if is_name_alone || (whole && text.contains('#')) {
         return Err(Wrong::Fault);
     }
-    let mut path = url.path;
-    if path.ends_with('/') {
-        path.pop();
-    }
     Ok(Entry {
         host: url.host.to_string(),
         port: url.port.filter(|port| !matches!(port, 80 | 443)),
-        page: (!whole).then_some(Page {
-            path,
-            query: url.query,
-        }),
+        page: Page::of(&url.path, url.query.as_deref()),
     })
 }
 

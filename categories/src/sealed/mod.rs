@@ -18,6 +18,7 @@ mod ledger;
 mod list;
 mod load;
 mod place;
+mod spelling;
 mod table;
 
 #[cfg(test)]
@@ -189,7 +190,7 @@ impl Sealed {
         })
     }
 
-    /// The list that has this address. `path` is in the form of [`weir_host::normal_path`], `query` without its `?`.
+    /// The list that has this address, in whatever spelling. `path` is in the form of [`weir_host::normal_path`], `query` without its `?`.
     #[inline]
     #[must_use]
     pub fn of_url(

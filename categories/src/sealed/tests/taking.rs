@@ -60,14 +60,10 @@ fn af_01_a_list_that_lost_more_than_a_fifth_is_refused_and_small_losses_of_one_d
     let path = directory.path();
     assert!(matches!(
         fill(path, &text(&all[..79]), NOW + 60),
-        Err(FillError::Shrunk {
-            lost: 21,
-            there: 100,
-            ..
-        })
+        Err(FillError::Shrunk { entries: 79, .. })
     ));
     let filled = fill(path, &text(&all[..90]), NOW + 60).unwrap();
-    assert_eq!((filled.entries, filled.came, filled.went), (90, 0, 10));
+    assert_eq!(filled.entries, 90);
     assert!(
         !hits(&loaded(path, None), &all[95]),
         "what a publisher takes back is open at once"
@@ -163,4 +159,42 @@ fn a_lost_key_makes_the_slot_unprotected_and_a_new_list_is_measured_by_the_numbe
         after.slots().next().unwrap().protection(NOW + 120),
         Protection::Protected
     );
+}
+
+#[test]
+fn af_01_padding_lifts_nothing_in_a_lists_first_week_in_any_number_of_steps() {
+    let listed = names(5);
+    let junk: Vec<String> = (0..60).map(|n| format!("pad-{n}.example")).collect();
+    let with = |count: usize| -> Vec<String> { [&listed[..], &junk[..count]].concat() };
+    for steps in 1..=3_usize {
+        let (directory, _) = sealed(&text(&listed));
+        let path = directory.path();
+        for step in 1..=steps {
+            fill(path, &text(&with(20 * step)), NOW + 60 * step as u64).unwrap();
+        }
+        for later in [3600, DAY + 300, 2 * DAY] {
+            let without = text(&junk[..20 * steps]);
+            let refused = fill(path, &without, NOW + later);
+            assert!(
+                matches!(refused, Err(FillError::Shrunk { .. })),
+                "{steps} steps, {later}"
+            );
+        }
+        assert!(hits(&loaded(path, None), &listed[0]), "{steps} steps");
+    }
+}
+
+#[test]
+fn af_03_sealing_guesses_tells_not_how_many_of_them_are_listed() {
+    let all = names(100);
+    let (directory, _) = sealed(&text(&all));
+    let told = |guesses: &[String]| {
+        fill(directory.path(), &text(guesses), NOW + 60)
+            .unwrap_err()
+            .to_string()
+    };
+    let strangers: Vec<String> = (0..10).map(|n| format!("other-{n}.example")).collect();
+    let half = [&all[..5], &strangers[..5]].concat();
+    assert_eq!(told(&strangers), told(&half));
+    assert_eq!(told(&half), told(&all[..10]));
 }

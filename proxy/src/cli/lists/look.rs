@@ -138,7 +138,10 @@ impl Answered {
     fn tell(&self, text: &str, zone: &TimeZone, out: &mut dyn Write) -> Result<(), Failure> {
         let text = output::safe(text);
         if self.covering.is_empty() && self.containing.is_empty() {
-            writeln!(out, "No list knows {text}.")?;
+            writeln!(
+                out,
+                "No list knows {text}; mandatory lists are not asked here."
+            )?;
         }
         for covering in &self.covering {
             let Covering {

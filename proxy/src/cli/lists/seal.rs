@@ -10,7 +10,7 @@ use serde_json::json;
 use weir_categories::sealed::{FAULTS_SHOWN, Fill, FillError, Filled};
 use weir_config::Loaded;
 
-use super::super::{Answer, Failure, audit, output, will_be_noticed};
+use super::super::{Answer, Failure, output, will_be_noticed};
 use super::acting::Acting;
 use crate::sealed;
 
@@ -43,41 +43,27 @@ impl Seal {
                 known.join(", ")
             ))
         })?;
-        let note = |outcome| {
-            let about = json!({
-                "list": self.slot,
-                "by": self.acting.who(),
-                "reason": self.acting.reason,
-                "outcome": outcome,
-            });
-            audit::note(&settings.state, "lists seal", about)
+        let about = json!({ "list": self.slot });
+        let fill = || {
+            let text = match self.file.as_os_str() == "-" {
+                true => sealed::read(io::stdin().lock()),
+                false => File::open(&self.file).and_then(sealed::read),
+            };
+            let text = text.map_err(|error| {
+                Failure::Refused(format!(
+                    "{}: {error}",
+                    output::safe(&self.file.display().to_string())
+                ))
+            })?;
+            let directory = weir_config::lists::sealed(settings);
+            Fill::prepare(&directory, &sealed::slot(list), &text, None, sealed::now())
+                .and_then(Fill::commit)
+                .map_err(|error| refused(&self.slot, &error))
         };
-        note(json!("begun"))?;
-        let text = match self.file.as_os_str() == "-" {
-            true => sealed::read(io::stdin().lock()),
-            false => File::open(&self.file).and_then(sealed::read),
-        };
-        let text = text.map_err(|error| {
-            Failure::Refused(format!(
-                "{}: {error}",
-                output::safe(&self.file.display().to_string())
-            ))
-        })?;
-        let directory = weir_config::lists::sealed(settings);
-        let slot = sealed::slot(list);
-        let prepared = match Fill::prepare(&directory, &slot, &text, None, sealed::now()) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                note(json!({ "refused": error.to_string() }))?;
-                return Err(refused(&self.slot, &error));
-            }
-        };
-        drop(text);
-        // Before it is in force: what leaves no trace is not done.
-        note(sealed::numbers(&self.slot, prepared.filled()))?;
-        let filled = prepared
-            .commit()
-            .map_err(|error| refused(&self.slot, &error))?;
+        let outcome = |filled: &Filled| sealed::numbers(&self.slot, filled);
+        let filled = self
+            .acting
+            .audited(settings, "lists seal", about, fill, outcome)?;
         self.tell(&filled, out)?;
         Ok(Answer::Yes)
     }
@@ -89,10 +75,9 @@ impl Seal {
             output::json(out, &told)?;
             return Ok(());
         }
-        let (came, went) = (output::count(filled.came), output::count(filled.went));
         writeln!(
             out,
-            "Sealed {}: {}, {came} new, {went} gone.",
+            "Sealed {}: {}.",
             self.slot,
             output::counted(filled.entries, "entry", "entries"),
         )?;
