@@ -415,7 +415,7 @@ fn af_01_a_list_that_is_none_or_shrank_is_refused_with_an_alarm_and_no_line_of_i
         ("", "no entry"),
         ("<html>zealous-host.test\n", "HTML"),
         ("zealous-host.test\n\0\0\0", "NUL"),
-        (LIST, "too much at once"),
+        (LIST, "would go at once"),
         (&whole[..whole.len() - 3], "cut off"),
         (
             &format!("{whole}no such zealous-line\nnor that\\one\nnor:this:one\n"),
