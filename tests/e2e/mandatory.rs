@@ -159,11 +159,16 @@ fn af_01_lm_28_nothing_lifts_a_mandatory_list_and_no_byte_keeps_the_address() {
         (403, "mandatory:iwf")
     );
     events.push(refused.field("weir-event").to_owned());
+    let before = origin.accepted();
     let mut open = weir
         .client()
         .tunnel(&to("zealous-pages.test"), None)
         .unwrap();
     open.send(tls::hello(Some("zealous-pages.test")).unwrap());
+    // Its connection is counted before the next ones are.
+    eventually("the origin has it", || {
+        (origin.accepted() > before).then_some(())
+    });
     drop(open);
 
     // A tunnel by its TLS server name, also when that comes after the time of an opening row.

@@ -76,7 +76,7 @@ pub const SETTINGS: &[Key] = keys! {
     "lists.directories", List(&Path), "[]",
         "Directories of lists, one directory a category; all are used. Without any: the starter lists inside the program.";
     "lists.require_reason", Flag, "false",
-        "Whether commands that change lists (`weir lists add`, `remove`, `import`, `accept`, `drop`, `rollback`, `forget`) \
+        "Whether commands that change lists (`weir lists add`, `remove`, `import`, `accept`, `drop`, `rollback`, `forget`, `seal`) \
          need `--reason`. Without one they warn, or, with `true`, change nothing and exit with status 2.";
 
     "lists.source", Sections(100), "",
