@@ -15,7 +15,7 @@ use crate::clock::{Clock, StepWatch};
 use crate::event::EventIds;
 use crate::journal::{AppendError, Create, Journal};
 use crate::keeper::Task;
-use crate::lane::{Message, Shared};
+use crate::lane::{Done, Message, Shared};
 use crate::notes;
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout, Period};
@@ -41,7 +41,7 @@ struct Held {
     /// Whether they count against the queue.
     admitted: bool,
     /// Answered once they are synced.
-    done: Option<SyncSender<()>>,
+    done: Vec<Done>,
 }
 
 pub(crate) struct Writer {
@@ -67,7 +67,9 @@ pub(crate) struct Writer {
     began: Option<(Duration, Period)>,
     /// When the first row that is not synced was written.
     dirty: Option<Duration>,
-    unanswered: Vec<SyncSender<()>>,
+    unanswered: Vec<Done>,
+    /// Somebody waits for a sync.
+    is_urgent: bool,
     trouble: Option<Trouble>,
     told: Duration,
     end: Option<(bool, SyncSender<bool>)>,
@@ -102,7 +104,7 @@ impl Writer {
         let opening = Held {
             rows: opening,
             admitted: false,
-            done: None,
+            done: Vec::new(),
         };
         Writer {
             layout: Layout::new(&settings.directory),
@@ -125,6 +127,7 @@ impl Writer {
             began: None,
             dirty: None,
             unanswered: Vec::new(),
+            is_urgent: false,
             trouble: None,
             told: Duration::ZERO,
             end: None,
@@ -184,19 +187,37 @@ impl Writer {
             Message::Rows(rows) => self.held.push_back(Held {
                 rows,
                 admitted: true,
-                done: None,
+                done: Vec::new(),
             }),
-            Message::Own(row, done) => self.hold_own(*row, Some(done)),
+            Message::Own(row, done) => {
+                // Whoever asked may have stopped waiting.
+                let done = move || {
+                    let _ = done.try_send(());
+                };
+                self.hold_own(*row, Some(Box::new(done)));
+            }
+            Message::Sync(done) => self.answer_soon(done),
             Message::End { in_order, done } => self.end = Some((in_order, done)),
         }
     }
 
-    fn hold_own(&mut self, row: Record, done: Option<SyncSender<()>>) {
+    fn hold_own(&mut self, row: Record, done: Option<Done>) {
         self.held.push_back(Held {
             rows: vec![row],
             admitted: false,
-            done,
+            done: Vec::from_iter(done),
         });
+    }
+
+    /// `done` is called by the sync that follows the last row that is held now; at once when all is synced.
+    fn answer_soon(&mut self, done: Done) {
+        self.is_urgent = true;
+        match self.held.back_mut() {
+            Some(last) => last.done.push(done),
+            None if self.dirty.is_some() => self.unanswered.push(done),
+            None if self.trouble.is_none() => done(),
+            None => {}
+        }
     }
 
     /// Everything that is due now.
@@ -214,7 +235,7 @@ impl Writer {
         }
         if self
             .dirty
-            .is_some_and(|since| since + self.settings.sync <= now)
+            .is_some_and(|since| self.is_urgent || since + self.settings.sync <= now)
         {
             self.sync();
         }
@@ -350,10 +371,8 @@ impl Writer {
             Ok(()) => {
                 self.dirty = None;
                 self.synced = self.next - 1;
-                for done in self.unanswered.drain(..) {
-                    // Whoever asked may have stopped waiting.
-                    let _ = done.try_send(());
-                }
+                self.is_urgent = false;
+                self.unanswered.drain(..).for_each(|done| done());
             }
             Err(error) => self.fail(Doing::Sync, &error),
         }

@@ -7,3 +7,4 @@ mod disk;
 mod life;
 mod proof;
 mod retention;
+mod strict;

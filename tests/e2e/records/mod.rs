@@ -3,6 +3,7 @@
 mod crash;
 mod disk;
 mod rows;
+mod strict;
 mod time;
 
 use weir_tests::records::Row;
