@@ -2,6 +2,7 @@
 
 mod crash;
 mod disk;
+mod readers;
 mod rows;
 mod strict;
 mod time;
