@@ -25,14 +25,16 @@ use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
 use crate::trouble::{Doing, Trouble};
 
+mod asks;
 mod checkpoints;
 mod ending;
 
+use asks::Asks;
 use checkpoints::Due;
 
 /// Rows are gathered up to about this many for one batch: smaller batches cost more a row, larger ones nothing less.
 const BATCH: usize = 3072;
-/// Pause between two attempts to write, and the longest sleep, so that a stepped clock is noticed soon.
+/// Pause between two attempts to write.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Rows in memory, in the order in which they will be numbered.
@@ -68,6 +70,7 @@ pub(crate) struct Writer {
     /// When the first row that is not synced was written.
     dirty: Option<Duration>,
     unanswered: Vec<SyncSender<()>>,
+    asks: Asks,
     trouble: Option<Trouble>,
     told: Duration,
     end: Option<(bool, SyncSender<bool>)>,
@@ -125,6 +128,7 @@ impl Writer {
             began: None,
             dirty: None,
             unanswered: Vec::new(),
+            asks: Asks::default(),
             trouble: None,
             told: Duration::ZERO,
             end: None,
@@ -176,7 +180,7 @@ impl Writer {
             .into_iter()
             .flatten()
             .map(|due| due.saturating_sub(now))
-            .fold(PAUSE, Duration::min)
+            .fold(asks::PAUSE, Duration::min)
     }
 
     fn take(&mut self, message: Message) {
@@ -205,6 +209,7 @@ impl Writer {
         if let Some(step) = self.watch.step(&*self.clock) {
             self.hold_own(notes::clock_step(&self.ids, self.clock.wall(), step), None);
         }
+        self.take_asks();
         if self
             .trouble
             .as_ref()
@@ -212,6 +217,7 @@ impl Writer {
         {
             self.write_held();
         }
+        self.answer_asks();
         if self
             .dirty
             .is_some_and(|since| since + self.settings.sync <= now)
