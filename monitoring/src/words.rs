@@ -98,6 +98,10 @@ words! {
         Clock = "clock",
         /// A whole period was removed because its time was over (LM-14).
         Retention = "retention",
+        /// Somebody looked at records, or was refused (LM-18).
+        Read = "read",
+        /// Somebody disputes an event; stands beside it and alters nothing (LM-22).
+        Dispute = "dispute",
     }
 }
 

@@ -25,14 +25,16 @@ use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
 use crate::trouble::{Doing, Trouble};
 
+mod asks;
 mod checkpoints;
 mod ending;
 
+use asks::Asks;
 use checkpoints::Due;
 
 /// Rows are gathered up to about this many for one batch: smaller batches cost more a row, larger ones nothing less.
 const BATCH: usize = 3072;
-/// Pause between two attempts to write, and the longest sleep, so that a stepped clock is noticed soon.
+/// Pause between two attempts to write.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Rows in memory, in the order in which they will be numbered.
@@ -70,6 +72,7 @@ pub(crate) struct Writer {
     unanswered: Vec<Done>,
     /// Somebody waits for a sync.
     is_urgent: bool,
+    asks: Asks,
     trouble: Option<Trouble>,
     told: Duration,
     end: Option<(bool, SyncSender<bool>)>,
@@ -128,6 +131,7 @@ impl Writer {
             dirty: None,
             unanswered: Vec::new(),
             is_urgent: false,
+            asks: Asks::default(),
             trouble: None,
             told: Duration::ZERO,
             end: None,
@@ -179,7 +183,7 @@ impl Writer {
             .into_iter()
             .flatten()
             .map(|due| due.saturating_sub(now))
-            .fold(PAUSE, Duration::min)
+            .fold(asks::PAUSE, Duration::min)
     }
 
     fn take(&mut self, message: Message) {
@@ -226,6 +230,7 @@ impl Writer {
         if let Some(step) = self.watch.step(&*self.clock) {
             self.hold_own(notes::clock_step(&self.ids, self.clock.wall(), step), None);
         }
+        self.take_asks();
         if self
             .trouble
             .as_ref()
@@ -233,6 +238,7 @@ impl Writer {
         {
             self.write_held();
         }
+        self.answer_asks();
         if self
             .dirty
             .is_some_and(|since| self.is_urgent || since + self.settings.sync <= now)

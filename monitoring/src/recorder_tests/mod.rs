@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod asks;
 mod crash;
 mod disk;
 mod life;
