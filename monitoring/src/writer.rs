@@ -194,11 +194,7 @@ impl Writer {
                 done: Vec::new(),
             }),
             Message::Own(row, done) => {
-                // Whoever asked may have stopped waiting.
-                let done = move || {
-                    let _ = done.try_send(());
-                };
-                self.hold_own(*row, Some(Box::new(done)));
+                self.hold_own(*row, Some(told(done)));
             }
             Message::Sync(done) => self.answer_soon(done),
             Message::End { in_order, done } => self.end = Some((in_order, done)),
@@ -496,6 +492,13 @@ impl Writer {
             health.journal_bytes = bytes;
         });
     }
+}
+
+/// Tells whoever asked, who may have stopped waiting.
+fn told(done: SyncSender<()>) -> Done {
+    Box::new(move || {
+        let _ = done.try_send(());
+    })
 }
 
 impl Drop for Writer {

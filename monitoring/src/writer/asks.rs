@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
-use super::Writer;
+use super::{Writer, told};
 use crate::asks;
 
 /// Pause between two looks for questions, and so the longest sleep of the writer.
@@ -41,7 +41,7 @@ impl Writer {
                 (Err(why), _) => Some(why),
                 (Ok(row), None) => {
                     let (done, synced) = sync_channel(1);
-                    self.hold_own(row.record(self.clock.wall()), Some(done));
+                    self.hold_own(row.record(self.clock.wall()), Some(told(done)));
                     self.asks.waiting.push((id.clone(), synced));
                     None
                 }
