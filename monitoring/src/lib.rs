@@ -8,8 +8,10 @@
 //! no row is lost silently, none is altered, and content is kept only where it may be (LM-04, LM-33).
 
 mod adapt;
+pub mod basis;
 mod clock;
 mod column;
+mod content;
 mod event;
 pub mod export;
 mod frame;
@@ -43,7 +45,9 @@ mod words;
 mod writer;
 
 pub use adapt::Cells;
+pub use basis::Basis;
 pub use column::{Column, Grade};
+pub use content::{Grounds, Kept, Permit};
 pub use event::{EventId, EventIdError, EventIds};
 pub use health::RecorderHealth;
 pub use lane::Lane;
@@ -51,4 +55,4 @@ pub use paths::Period;
 pub use record::{Col, Record, columns, schema};
 pub use recorder::Recorder;
 pub use settings::{RecorderError, RecorderSettings, StopError};
-pub use words::{End, Identity, Initiator, Kind, UnknownWord, Verdict};
+pub use words::{Confidence, End, Identity, Informed, Initiator, Kind, UnknownWord, Verdict};

@@ -45,11 +45,14 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::bytes_up => (Group::Row, 9),
         Col::bytes_down => (Group::Row, 10),
         Col::note => (Group::Row, 11),
+        Col::notice => (Group::Row, 12),
         Col::user => (Group::Who, 20),
         Col::groups => (Group::Who, 21),
         Col::profile => (Group::Who, 22),
         Col::identity => (Group::Who, 23),
         Col::identity_age => (Group::Who, 24),
+        Col::confidence => (Group::Who, 25),
+        Col::identity_expires => (Group::Who, 26),
         Col::device => (Group::Who, 30),
         Col::network => (Group::Who, 31),
         Col::client => (Group::Who, 32),
@@ -74,6 +77,7 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::policy_version => (Group::Decision, 65),
         Col::lists_version => (Group::Decision, 66),
         Col::path => (Group::Content, 80),
+        Col::term => (Group::Content, 81),
     })
 }
 

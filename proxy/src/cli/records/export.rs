@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use weir_config::{Loaded, Purpose};
+use weir_monitoring::basis::History;
 use weir_monitoring::export::{self, ExportError, Format, Statement};
 use weir_monitoring::query::{Order, Query};
 
@@ -87,6 +88,10 @@ impl Export {
             ExportError::Search(error) => Failure::refused(error),
             ExportError::Output(error) => Failure::Output(error),
         })?;
+        match History::read(&loaded.settings.state) {
+            Ok(history) => statement.basis = history.during(query.from, query.to),
+            Err(error) => statement.remarks.push(error.to_string()),
+        }
         statement
             .remarks
             .extend(unknown_user(query, statement.rows, loaded)?);
