@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use weir_monitoring::{End, EventId, Identity, Initiator, Kind, Record, Verdict};
+use jiff::civil::date;
+use weir_monitoring::{
+    Basis, Confidence, End, EventId, Grounds, Identity, Informed, Initiator, Kind, Permit, Record,
+    Verdict,
+};
 
 const USERS: usize = 2_000;
 /// People at work at one time.
@@ -30,6 +34,7 @@ pub struct Traffic {
     categories: Vec<Arc<str>>,
     texts: Texts,
     sessions: Vec<Session>,
+    permit: Option<Permit>,
     time: i64,
     event: u64,
 }
@@ -75,6 +80,7 @@ impl Traffic {
                 list: "ut1".into(),
             },
             sessions: Vec::new(),
+            permit: permit(),
             time: 1_795_000_000_000_000,
             event: 0x1234_5678_0000_0000,
         };
@@ -171,6 +177,8 @@ impl Traffic {
         record.network = Some(Arc::clone(&self.texts.network));
         record.profile = Some(Arc::clone(&self.texts.profile));
         record.identity = Identity::Password;
+        record.confidence = Confidence::High;
+        record.notice = Informed::Given;
         record.identity_age = Some(self.below(900) as u32);
         record.client = Some([10, 20, (user >> 8) as u8, user as u8].into());
         record.client_port = 1024 + self.below(60_000) as u16;
@@ -204,14 +212,36 @@ impl Traffic {
             record.end = End::Refused;
             record.list = Some(Arc::clone(&self.texts.list));
             record.entry = self.host(host);
-            record.path =
-                Some(format!("/articles/{}/page-{}", self.skewed(9_000), self.skewed(80)).into());
+            let path = format!("/articles/{}/page-{}", self.skewed(9_000), self.skewed(80));
+            record.path = self.permit.map(|permit| permit.keep(&path));
         } else {
             record.verdict = Verdict::Allow;
             record.rule = Some(Arc::clone(otherwise));
             record.status = 200;
         }
     }
+}
+
+/// Leave to keep what was blocked, which only an authorisation and a notice give.
+fn permit() -> Option<Permit> {
+    let basis = Basis {
+        version: 1,
+        role: "head".to_owned(),
+        authorised: date(2026, 1, 1),
+        review: date(2036, 1, 1),
+        scope: "everything".to_owned(),
+        sites: Vec::new(),
+        purposes: vec!["standards".to_owned()],
+        instrument: weir_monitoring::basis::INSTRUMENT.to_owned(),
+    };
+    Permit::on(&Grounds {
+        basis: Some(&basis),
+        notice: Informed::Given,
+        verdict: Verdict::Block,
+        purpose: None,
+        rule_keeps_until: None,
+        now: basis.from_micros(),
+    })
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@
 
 mod adapt;
 pub mod asks;
+pub mod basis;
 mod clock;
 mod column;
+mod content;
 mod event;
 pub mod export;
 mod frame;
@@ -44,7 +46,9 @@ mod words;
 mod writer;
 
 pub use adapt::Cells;
+pub use basis::Basis;
 pub use column::{Column, Grade};
+pub use content::{Grounds, Kept, Permit};
 pub use event::{EventId, EventIdError, EventIds};
 pub use health::RecorderHealth;
 pub use lane::Lane;
@@ -52,4 +56,4 @@ pub use paths::Period;
 pub use record::{Col, Record, columns, schema};
 pub use recorder::Recorder;
 pub use settings::{RecorderError, RecorderSettings, StopError};
-pub use words::{End, Identity, Initiator, Kind, UnknownWord, Verdict};
+pub use words::{Confidence, End, Identity, Informed, Initiator, Kind, UnknownWord, Verdict};

@@ -2,6 +2,7 @@
 //!
 //! Decides which state of a part is well, worth a look, or failing.
 
+use crate::law;
 use crate::reload;
 use crate::sealed;
 use crate::shared::Shared;
@@ -10,9 +11,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
 use weir_categories::sealed::Protection;
-use weir_config::{LoginMode, UnknownNetwork};
-use weir_console::{Check, Control, Health, Notice, Recorded, State};
-use weir_monitoring::Grade;
+use weir_console::{Check, Control, Health, Notice, State};
 
 /// The proxy as the console sees it.
 pub(crate) struct Console {
@@ -113,6 +112,16 @@ impl Console {
         }
     }
 
+    /// LM-02: why content is not recorded, and when that will be so.
+    fn authorisation(&self) -> Check {
+        let (is_well, detail) = self.shared.law.standing().health(law::now());
+        Check {
+            name: "authorisation",
+            state: if is_well { State::Ok } else { State::Warning },
+            detail,
+        }
+    }
+
     /// AF-02: each slot is told of, and one without a fresh list is never well.
     fn mandatory(&self) -> Check {
         let snapshot = self.shared.snapshot.load();
@@ -148,6 +157,7 @@ impl Control for Console {
                 self.configuration(),
                 self.lists(),
                 self.mandatory(),
+                self.authorisation(),
             ],
         }
     }
@@ -164,52 +174,6 @@ impl Control for Console {
     }
 
     fn notice(&self) -> Notice {
-        let snapshot = self.shared.snapshot.load();
-        let settings = &snapshot.settings;
-        let fields = |grade: Grade| {
-            weir_monitoring::columns()
-                .iter()
-                .filter(|column| column.grade == grade)
-                .map(|column| Recorded {
-                    field: column.name.to_owned(),
-                    meaning: column.doc.to_owned(),
-                })
-                .collect()
-        };
-        let mut identification = Vec::new();
-        if settings
-            .listeners
-            .iter()
-            .any(|listener| listener.login != LoginMode::Off)
-        {
-            identification.push("by your school name and password".to_owned());
-        }
-        if !settings.devices.is_empty() {
-            identification.push("by the machine you use, where it cannot sign in".to_owned());
-        }
-        identification.push(match settings.unknown_network {
-            UnknownNetwork::Strictest => "otherwise by network address, as a guest".to_owned(),
-            UnknownNetwork::Refuse => {
-                "otherwise by network address; unknown networks are refused".to_owned()
-            }
-        });
-        let mut purposes: Vec<String> = snapshot
-            .policy_file
-            .rules
-            .iter()
-            .map(|rule| rule.purpose.as_str().replace('-', " "))
-            .collect();
-        purposes.sort();
-        purposes.dedup();
-        Notice {
-            school: settings.school.clone(),
-            contact: settings.review_contact.clone().unwrap_or_default(),
-            always: fields(Grade::Event),
-            when_blocked: fields(Grade::Content),
-            purposes,
-            identification,
-            retention: settings.records.retain,
-            version: snapshot.policy_version.to_string(),
-        }
+        law::page::notice(&self.shared, &self.shared.snapshot.load())
     }
 }

@@ -8,8 +8,10 @@ use crate::conn::Entrance;
 use crate::control::Console;
 use crate::descriptors::{self, Ceiling, Uses};
 use crate::held;
+use crate::law::Law;
 use crate::listener;
 use crate::login::Verifier;
+use crate::provenance;
 use crate::reload::{self, Origin};
 use crate::resolve::{Names, Resolver};
 use crate::sealed;
@@ -104,6 +106,7 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     if let Some(missing) = first.missing() {
         tracing::warn!("{missing}");
     }
+    provenance::keep(&first);
     let sockets = bind(&first.settings)?;
     let console = first.settings.console.address;
     listener::is_free(console).with_context(|| format!("console {console}"))?;
@@ -185,6 +188,7 @@ fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
         verifier: Verifier::new(&settings.login, settings.deadlines.login)
             .map_err(|_| no_randomness())?,
         warnings: Acknowledgements::new(settings.warn.entries).map_err(|_| no_randomness())?,
+        law: Law::open(&settings.state).map_err(|_| no_randomness())?,
         via: HeaderValue::from_str(&via)?,
         ceiling: ceiling(settings, descriptors),
         recorder,
@@ -232,6 +236,7 @@ async fn serve(
     tokio::spawn(pump(Arc::clone(&shared.shaper)));
     crate::update::task::start(&shared, resolver).context("updates of lists")?;
     tokio::spawn(crate::watch::watch(Arc::clone(&shared), Arc::clone(&state)));
+    tokio::spawn(crate::law::watch::watch(Arc::clone(&shared)));
     console.set_nonblocking(true)?;
     let console = tokio::net::TcpListener::from_std(console)?;
     let pages = Arc::new(Console::new(Arc::clone(&shared), Arc::clone(&state)));

@@ -3,6 +3,7 @@
 
 use crate::allowance::Allowance;
 use crate::descriptors::Ceiling;
+use crate::law::Law;
 use crate::login::Verifier;
 use crate::metrics::Metrics;
 use crate::seats::{Seats, Taken};
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) events: EventIds,
     pub(crate) warnings: Acknowledgements,
+    /// Authorisation and notice: what may be recorded of content.
+    pub(crate) law: Law,
     /// What is known of the lists that are kept up to date.
     pub(crate) updates: Board,
     /// `Via` on forwarded messages: a name of this process alone, by which it knows a loop.
@@ -57,6 +60,7 @@ pub(crate) struct Parts {
     pub(crate) recorder: Recorder,
     pub(crate) verifier: Verifier,
     pub(crate) warnings: Acknowledgements,
+    pub(crate) law: Law,
     pub(crate) via: HeaderValue,
     pub(crate) ceiling: Ceiling,
 }
@@ -73,6 +77,7 @@ impl Shared {
             metrics: Metrics::new(),
             events: EventIds::new(),
             warnings: parts.warnings,
+            law: parts.law,
             updates: Board::default(),
             via: parts.via,
             drain: CancellationToken::new(),

@@ -253,6 +253,10 @@ fn files(settings: &Settings, report: &mut Report) {
 }
 
 fn warnings(settings: &Settings, report: &mut Report) {
+    if let Some(outdated) = crate::law::outdated(&settings.notice.text) {
+        let leaf = settings.notice.file.as_ref().map_or("text", |_| "file");
+        report.warn(&format!("notice.{leaf}"), outdated);
+    }
     let everything = |network: &Network| network.prefix() == 0;
     for (index, network) in settings.networks.iter().enumerate() {
         if network.addresses.iter().any(everything) {

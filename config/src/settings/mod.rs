@@ -65,6 +65,8 @@ pub struct Settings {
     pub login: Login,
     /// `[warn]`
     pub warn: Warn,
+    /// `[notice]`
+    pub notice: Notice,
     /// `[records]`
     pub records: Records,
     /// `[log]`
@@ -100,6 +102,16 @@ words! {
         Allow = "allow",
         /// It is refused.
         Refuse = "refuse",
+    }
+}
+
+words! {
+    /// Who is shown the monitoring notice.
+    NoticeMode {
+        /// Browsers, before their first page.
+        FirstUse = "first-use",
+        /// Whoever opens its address.
+        OnRequest = "on-request",
     }
 }
 
@@ -341,6 +353,23 @@ pub struct Warn {
     pub lifetime: Duration,
     /// Clicks to remember.
     pub entries: usize,
+}
+
+/// `[notice]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Changed when people must be told anew.
+    pub version: Arc<str>,
+    /// Who is shown it.
+    pub mode: NoticeMode,
+    /// A tag of letters, digits and hyphens.
+    pub language: Arc<str>,
+    /// The school's own words, from `text` or from `file`.
+    pub text: String,
+    /// The file, where it is one.
+    pub file: Option<PathBuf>,
+    /// How long it counts for somebody who is known by an address alone.
+    pub guests: Duration,
 }
 
 /// `[records]`

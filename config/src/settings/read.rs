@@ -9,7 +9,7 @@ use weir_host::Name;
 use super::mandatory::with_built_in;
 use super::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListSource,
-    Listener, Lists, Log, Login, MandatoryList, Origin, Place, Records, RegisteredNetwork,
+    Listener, Lists, Log, Login, MandatoryList, Notice, Origin, Place, Records, RegisteredNetwork,
     Resolver, Settings, Warn,
 };
 use crate::document::Section;
@@ -90,6 +90,7 @@ pub(crate) fn settings(root: &Section<'_, '_>, base: &Base) -> Settings {
         bounds: bounds(&root.section("bounds")),
         login: login(&root.section("login")),
         warn: warn(&root.section("warn")),
+        notice: notice(&root.section("notice"), base),
         records: records(&root.section("records")),
         log: log(&root.section("log")),
     }
@@ -325,6 +326,44 @@ fn warn(section: &Section<'_, '_>) -> Warn {
         lifetime: section.get("lifetime"),
         entries: section.get("entries"),
     }
+}
+
+/// Most bytes of the notice's own text.
+const NOTICE_BYTES: u64 = 64 * 1024;
+
+fn notice(section: &Section<'_, '_>, base: &Base) -> Notice {
+    let mut text: String = section.get("text");
+    let file: Option<PathBuf> = section.get("file");
+    let file = file.map(|path| base.path(path));
+    if let Some(path) = &file {
+        let given = !text.is_empty();
+        match notice_text(path) {
+            _ if given => section.fault_at(section.line(), "file", "text is given too".to_owned()),
+            Ok(read) => text = read,
+            Err(error) => {
+                let message = format!("{}: {error}", path.display());
+                section.fault_at(section.line(), "file", message);
+            }
+        }
+    }
+    Notice {
+        version: section.get("version"),
+        mode: section.get("mode"),
+        language: section.get("language"),
+        text,
+        file,
+        guests: section.get("guests"),
+    }
+}
+
+fn notice_text(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    if file.take(NOTICE_BYTES + 1).read_to_string(&mut text)? as u64 > NOTICE_BYTES {
+        return Err(std::io::Error::other("more than 64 KiB"));
+    }
+    Ok(text)
 }
 
 fn records(section: &Section<'_, '_>) -> Records {

@@ -59,6 +59,9 @@ pub struct Statement {
     pub files: Vec<FileRead>,
     /// Files that should have been read and could not: rows may be missing.
     pub unreadable: Vec<Unreadable>,
+    /// The authorisations to monitor that were in force in the time asked for, and their ends (LM-01, LM-02).
+    #[serde(default)]
+    pub basis: Vec<crate::basis::Entry>,
     /// What the reader of an empty export must know, such as that nobody of the name asked for is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
@@ -202,6 +205,7 @@ impl Tally {
             unsealed_rows: unsealed.sum(),
             files: searched.files,
             unreadable: searched.unreadable,
+            basis: Vec::new(),
             remarks: Vec::new(),
         }
     }

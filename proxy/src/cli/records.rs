@@ -7,6 +7,7 @@ mod checkpoint;
 mod dispute;
 mod export;
 mod filter;
+mod provenance;
 pub(super) mod reading;
 mod retain;
 mod search;
@@ -39,6 +40,8 @@ pub(crate) enum Records {
     Retain(retain::Retain),
     /// Check that no record was altered, left out or put in: the log, its signatures and every row.
     Verify(verify::Verify),
+    /// Say what an event was decided by: policy, rule, lists, entry, authorisation and build.
+    Provenance(provenance::Provenance),
     /// Print the last checkpoint of the log; a running Weir signs a new one first. To be kept outside.
     Checkpoint(checkpoint::CheckpointCommand),
     /// Let a new key sign the log from now on, introduced by the present one.
@@ -59,6 +62,7 @@ impl Records {
             Records::Dispute(dispute) => dispute.run(loaded, out),
             Records::Retain(retain) => retain.run(loaded, out),
             Records::Verify(verify) => verify.run(loaded, out),
+            Records::Provenance(provenance) => provenance.run(loaded, out),
             Records::Checkpoint(checkpoint) => checkpoint.run(loaded, out),
             Records::RotateKey(rotate) => rotate.run(loaded, out),
         }

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use weir_config::Loaded;
+use weir_monitoring::basis::History;
 use weir_monitoring::export::{self, ExportError, Format, Statement};
 use weir_monitoring::query::{Order, Query};
 
@@ -106,6 +107,10 @@ impl Export {
         })?;
         if query.withhold_people {
             statement.remarks.push(WITHHELD.to_owned());
+        }
+        match History::read(&loaded.settings.state) {
+            Ok(history) => statement.basis = history.during(query.from, query.to),
+            Err(error) => statement.remarks.push(error.to_string()),
         }
         statement
             .remarks

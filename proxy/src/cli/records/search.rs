@@ -127,7 +127,14 @@ fn told(row: &Value, zone: &TimeZone) -> String {
         .iter()
         .find_map(|field| row[field].as_str());
     let (verdict, kind) = (text("verdict"), text("kind"));
-    let mut told = format!("{time}  {:16} {verdict:5} {kind:13}", who.unwrap_or("-"));
+    // LM-35: no bare name where it may be somebody else's.
+    let who = match (who, row["user"].as_str(), row["confidence"].as_str()) {
+        (Some(who), Some(_), Some(confidence @ ("stale" | "low"))) => {
+            format!("{who} ({confidence})")
+        }
+        (who, ..) => who.unwrap_or("-").to_owned(),
+    };
+    let mut told = format!("{time}  {who:16} {verdict:5} {kind:13}");
     if let Some(host) = row["host"].as_str() {
         let path = row["path"].as_str().unwrap_or_default();
         told.push_str(&format!(" {} {host}:{}{path}", text("method"), row["port"]));
