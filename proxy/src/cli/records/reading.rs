@@ -257,6 +257,15 @@ impl Reading {
         Ok(())
     }
 
+    /// For a purpose and nothing else, as tests ask.
+    #[cfg(test)]
+    pub(crate) fn for_purpose(code: &str) -> Reading {
+        Reading {
+            purpose: Some(code.to_owned()),
+            ..Reading::default()
+        }
+    }
+
     /// Whether a case is named, without which no rows show people.
     pub(crate) fn has_case(&self) -> bool {
         self.case.is_some()
