@@ -204,7 +204,9 @@ impl Snapshot {
     pub(crate) fn method_name(&self, method: &str) -> Arc<str> {
         match self.methods.get(method) {
             Some(known) => Arc::clone(known),
-            None if method.len() <= 16 && method.bytes().all(|b| b.is_ascii_uppercase()) => {
+            None if method.len() <= 16
+                && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') =>
+            {
                 method.into()
             }
             None => "(other)".into(),

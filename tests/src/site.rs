@@ -206,8 +206,8 @@ impl Site {
     /// When they cannot be written.
     pub fn write(&self) -> PathBuf {
         let path = self.path("weir.toml");
-        fs::write(&path, self.text()).expect("the configuration is written");
-        fs::write(self.path("policy.toml"), &self.policy).expect("the policy is written");
+        place(&path, &self.text());
+        place(&self.path("policy.toml"), &self.policy);
         path
     }
 
@@ -401,6 +401,16 @@ impl Site {
         let args = ["users", "password", name];
         told(&args, &self.weir_with(&args, &format!("{password}\n")));
     }
+}
+
+/// Puts a text in place of a file, whole: a running process may be reading it.
+fn place(path: &Path, text: &str) {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return;
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, text).expect("the configuration is written");
+    fs::rename(&new, path).expect("the configuration is put in place");
 }
 
 /// What a command that must succeed printed.

@@ -20,7 +20,9 @@ fn every_request_leaves_one_row_with_what_happened() {
     let post = Request::new("POST", &url)
         .field("Sec-Fetch-Mode", "navigate")
         .body("x".repeat(1000));
-    let post = post.field("Sec-Fetch-Dest", "document");
+    let post = post
+        .field("Sec-Fetch-Dest", "document")
+        .field("Sec-Fetch-Site", "cross-site");
     assert_eq!(weir.ask(&post).status, 200);
     let row = site.record(&[("host", "site.test")]);
     let port = origin.port().to_string();
