@@ -8,6 +8,7 @@
 //! no row is lost silently, none is altered, and content is kept only where it may be (LM-04, LM-33).
 
 mod adapt;
+pub mod asks;
 pub mod basis;
 mod clock;
 mod column;

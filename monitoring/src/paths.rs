@@ -6,7 +6,7 @@
 //! segments/<period>/<node>-<first seq>-<last seq>.parquet
 //! log/<node>/
 //! ```
-//! Beside journals and segments lie their secrets and hints, described in `proof/sidecar.rs`; the log in `proof/chain.rs`.
+//! Beside journals and segments lie their secrets, hints and users, described in `proof/sidecar.rs`; the log in `proof/chain.rs`.
 //! A period is a UTC day. A segment lies in the period of its latest row, so no row of a period began after that day.
 
 use std::fmt;

@@ -70,8 +70,8 @@ pub(crate) fn names_secret(name: &str) -> bool {
 
 /// Whether a part of a path, or a word of a search, is a secret by its look.
 pub(crate) fn looks_secret(part: &str) -> bool {
-    let begins = |start: &&str| part.len() > start.len() + 8 && part.starts_with(*start);
-    BEGINNINGS.iter().any(|start| begins(&start))
+    let begins = |start: &str| part.len() > start.len() + 8 && part.starts_with(start);
+    BEGINNINGS.iter().any(|start| begins(start))
         || is_uuid(part)
         || part
             .split(|c: char| !c.is_ascii_alphanumeric())

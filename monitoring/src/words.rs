@@ -98,6 +98,10 @@ words! {
         Clock = "clock",
         /// A whole period was removed because its time was over (LM-14).
         Retention = "retention",
+        /// Somebody looked at records, or was refused (LM-18).
+        Read = "read",
+        /// Somebody disputes an event; stands beside it and alters nothing (LM-22).
+        Dispute = "dispute",
         /// The authorisation to monitor was given, renewed, ended, or its time ran out (LM-02).
         Authorisation = "authorisation",
         /// Somebody was given the monitoring notice (LM-06).
@@ -215,7 +219,9 @@ impl Kind {
             | Kind::Reload
             | Kind::Clock
             | Kind::Retention
-            | Kind::Authorisation => true,
+            | Kind::Authorisation
+            | Kind::Read
+            | Kind::Dispute => true,
             Kind::Request
             | Kind::RequestOpen
             | Kind::TunnelOpen

@@ -375,14 +375,7 @@ pub(crate) fn transfer(
     let shared = &conn.worker.shared;
     if snapshot.refuses_unrecorded && !conn.worker.can_record() {
         task.ended(End::Refused);
-        let mut answer = Answer::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Some("proxy_internal_error"),
-            "The web is paused",
-            "Records cannot be written at the moment, and this school has chosen to pause the web until they can.",
-        );
-        answer.retry_after = Some(30);
-        return Err(answer);
+        return Err(Answer::unrecorded());
     }
     let limits = match second {
         Some(second) => decided.verdict.limits.and(&second.verdict.limits),

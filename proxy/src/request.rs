@@ -47,14 +47,20 @@ pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Respon
     } else {
         serve(&conn, &snapshot, &task, request, raw).await
     };
-    let response = served.unwrap_or_else(|mut answer| {
+    let worded = |mut answer: Answer| {
         decision::answered(&task, &answer);
         // What is left of the request's body would be read as the next request's head.
         answer.close |=
             unread || (connect && answer.status != StatusCode::PROXY_AUTHENTICATION_REQUIRED);
         answer.into_response(&snapshot, &task.event())
-    });
+    };
+    let mut response = served.unwrap_or_else(worded);
     task.note(|record| record.status = response.status().as_u16());
+    if snapshot.settings.records.strict && !task.secured().await {
+        conn.takeover.take();
+        response = worded(Answer::unrecorded());
+        task.note(|record| record.status = response.status().as_u16());
+    }
     conn.answering.set(true);
     match response.body() {
         Body::Relay(_) => conn.watch.enter(Phase::Body),

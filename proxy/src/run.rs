@@ -38,10 +38,12 @@ use weir_categories::Report;
 use weir_config::{Faults, Loaded, LogFormat, LogLevel, Settings};
 use weir_console::Hosts;
 use weir_host::Host;
-use weir_monitoring::{Recorder, RecorderSettings};
+use weir_monitoring::{Recorder, RecorderError, RecorderSettings};
 
 /// How long a cut connection may take to write its last row.
 const AFTER_CUT: Duration = Duration::from_secs(2);
+/// How long commands may hold the lock of the records at a start.
+const LOCKED: Duration = Duration::from_secs(5);
 /// A name of the starter set for the first try that a bare run suggests.
 const EXAMPLE: &str = "bet365.com";
 
@@ -164,7 +166,7 @@ fn ceiling(settings: &Settings, descriptors: usize) -> Ceiling {
 fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
     let settings = &first.settings;
     let records = &settings.records;
-    let recorder = Recorder::start(RecorderSettings {
+    let recorder = start_recorder(RecorderSettings {
         directory: settings.records_directory(),
         flush: records.flush,
         sync: records.sync,
@@ -192,6 +194,19 @@ fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
         recorder,
         snapshot: Arc::new(ArcSwap::from_pointee(first)),
     }))
+}
+
+/// Starts the recorder. A command that records a read holds the lock for a moment, and must not keep Weir from starting.
+fn start_recorder(settings: RecorderSettings) -> Result<Recorder, RecorderError> {
+    let begun = Instant::now();
+    loop {
+        match Recorder::start(settings.clone()) {
+            Err(RecorderError::Locked { .. }) if begun.elapsed() < LOCKED => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            started => return started,
+        }
+    }
 }
 
 async fn serve(

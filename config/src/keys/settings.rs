@@ -286,6 +286,8 @@ pub const SETTINGS: &[Key] = keys! {
         "Records that may wait for the disk; more are dropped, counted and stated in a gap record.";
     "records.long_request", Duration("100ms", "1h"), r#""10s""#,
         "A request that runs longer gets an opening record.";
+    "records.strict", Flag, "false",
+        "Whether the answer to a blocked or flagged request waits until its opening record is on the disk; it is refused where that takes over 5s.";
     "records.when_unwritable", Choice(Missing::WORDS), r#""allow""#,
         "What becomes of traffic while records cannot be written: allowed, counted and stated in a gap record, or refused.";
 

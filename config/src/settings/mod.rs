@@ -391,6 +391,8 @@ pub struct Records {
     pub queue: usize,
     /// A request that runs longer gets an opening record.
     pub long_request: Duration,
+    /// Whether blocked and flagged answers wait until their record is on the disk.
+    pub strict: bool,
     /// Traffic while records cannot be written.
     pub when_unwritable: Missing,
 }

@@ -376,6 +376,7 @@ fn records(section: &Section<'_, '_>) -> Records {
         retain: section.get("retain"),
         queue: section.get("queue"),
         long_request: section.get("long_request"),
+        strict: section.get("strict"),
         when_unwritable: section.get("when_unwritable"),
     }
 }

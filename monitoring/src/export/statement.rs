@@ -143,10 +143,13 @@ impl Tally {
         for row in 0..batch.num_rows() {
             let kind = cells.str_at(Col::kind, row).unwrap_or_default();
             add(&mut self.kinds, kind);
-            add(
-                &mut self.verdicts,
-                cells.str_at(Col::verdict, row).unwrap_or_default(),
-            );
+            // A dispute repeats the verdict of its event, which is counted already.
+            if kind != Kind::Dispute.as_str() {
+                add(
+                    &mut self.verdicts,
+                    cells.str_at(Col::verdict, row).unwrap_or_default(),
+                );
+            }
             note(&mut self.policies, cells.str_at(Col::policy_version, row));
             note(&mut self.lists, cells.str_at(Col::lists_version, row));
             self.follow(kind, cells.u64_at(Col::event, row));

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, VerifierKey};
+use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, TagKey, VerifierKey};
 
-use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY};
+use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
+use super::names::Tally;
 use super::rows::{Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
 use crate::paths::{Layout, sync_directory};
@@ -31,6 +32,7 @@ pub(crate) struct Told {
 struct Stored {
     log: Log,
     key: SigningKey,
+    tag_key: TagKey,
     named: HashSet<String>,
     length: u64,
 }
@@ -125,6 +127,7 @@ fn read(directory: &Path) -> Result<Option<Stored>, Fault> {
     follow_latest(directory, &last)?;
     Ok(Some(Stored {
         key: key_in_force(directory, &found.log)?,
+        tag_key: tag_key_of(directory, &found.log)?,
         log: found.log,
         named: found.named,
         length: found.length,
@@ -190,6 +193,19 @@ fn key_in_force(directory: &Path, log: &Log) -> Result<SigningKey, Fault> {
     }
 }
 
+/// The key of the log's tags. Under another one the same person would have two tags.
+fn tag_key_of(directory: &Path, log: &Log) -> Result<TagKey, Fault> {
+    let read = sidecar::read_tag_key(&directory.join(TAG_KEY));
+    let key = match read {
+        Err(error) if error.kind() != io::ErrorKind::Other => return Err(error.into()),
+        read => read.ok().flatten(),
+    };
+    let is_right = |key: &TagKey| log.tag_key == Some(key.fingerprint());
+    let why = "the key of its tags is not there";
+    key.filter(is_right)
+        .ok_or_else(|| Fault::Damage(why.to_owned()))
+}
+
 /// A private key; None when there is none or it cannot be understood.
 fn read_key(path: &Path) -> Result<Option<SigningKey>, Fault> {
     match chain::line(path) {
@@ -243,11 +259,18 @@ fn assemble(
     every: Duration,
 ) -> io::Result<Chain> {
     use std::os::unix::fs::OpenOptionsExt;
-    let (log, key, length) = match stored {
+    let (log, key, tag_key, length) = match stored {
         Some(Stored {
-            log, key, length, ..
-        }) => (log, key, length),
-        None => (Log::default(), first_key(directory, node)?, 0),
+            log,
+            key,
+            tag_key,
+            length,
+            ..
+        }) => (log, key, tag_key, length),
+        None => {
+            let tag_key = first_tag_key(directory)?;
+            (Log::default(), first_key(directory, node)?, tag_key, 0)
+        }
     };
     let file = File::options()
         .append(true)
@@ -265,6 +288,7 @@ fn assemble(
         node: node.to_owned(),
         directory: directory.to_owned(),
         key,
+        tag_key,
         stretch: Span::new(log.tree.end()),
         log,
         first,
@@ -274,8 +298,9 @@ fn assemble(
         sealed: Vec::new(),
         removed: Vec::new(),
         every,
-        maker: None,
+        leaves: None,
         hints: Vec::new(),
+        users: Tally::default(),
         has_begun: false,
         is_unsure: false,
         broken: None,
@@ -299,6 +324,20 @@ fn first_key(directory: &Path, node: &str) -> io::Result<SigningKey> {
     let name = format!("weir/{node}/{:016x}", u64::from_be_bytes(number));
     let key = SigningKey::random(&name).map_err(io::Error::other)?;
     sidecar::write(&path, format!("{}\n", key.to_text()).as_bytes())?;
+    Ok(key)
+}
+
+/// The key of the tags of a log that has no checkpoint yet.
+fn first_tag_key(directory: &Path) -> io::Result<TagKey> {
+    let path = directory.join(TAG_KEY);
+    match sidecar::read_tag_key(&path) {
+        Ok(Some(key)) => return Ok(key),
+        Ok(None) => {}
+        Err(error) if error.kind() == io::ErrorKind::Other => {}
+        Err(error) => return Err(error),
+    }
+    let key = TagKey::random().map_err(io::Error::other)?;
+    sidecar::write(&path, key.to_text().as_bytes())?;
     Ok(key)
 }
 
@@ -382,10 +421,11 @@ fn take_in(chain: &mut Chain, files: &[RowFile], told: &mut Told) -> io::Result<
 /// Segments that were sealed but not yet named in a checkpoint when the last run ended.
 fn name_unnamed(chain: &mut Chain, named: &HashSet<String>) -> io::Result<()> {
     for file in own_files(chain)? {
-        let is_sealed = file.last.is_some_and(|last| last >= chain.first);
+        let is_sealed = file.last.is_some() && file.first >= chain.first;
         let name = file.shown.strip_prefix("segments/").unwrap_or_default();
         if is_sealed && !named.contains(name) && sidecar::secret_path(&file.path).exists() {
-            chain.sealed.push(file.sealed()?);
+            let sealed = chain::name_sealed(&chain.layout, &file.path)?;
+            chain.sealed.push(sealed);
         }
     }
     Ok(())

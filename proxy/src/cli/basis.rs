@@ -13,7 +13,6 @@ use weir_config::{Loaded, Purpose};
 use weir_monitoring::basis::{Entry, History, INSTRUMENT};
 use weir_monitoring::{Basis, basis::BasisError};
 
-use super::records::purpose;
 use super::{Answer, Failure, audit, output};
 use crate::law;
 use crate::users::file;
@@ -67,7 +66,7 @@ pub(crate) struct Set {
     #[arg(long = "site", required = true)]
     sites: Vec<String>,
     /// Purpose codes that it covers, separated by commas.
-    #[arg(long, required = true, value_delimiter = ',', value_name = "CODE,…", value_parser = purpose)]
+    #[arg(long, required = true, value_delimiter = ',', value_name = "CODE,…", value_parser = weir_monitoring::export::purpose)]
     purposes: Vec<Purpose>,
     /// The law it rests on.
     #[arg(long, default_value = INSTRUMENT)]

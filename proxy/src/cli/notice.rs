@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
-use weir_config::{Loaded, Purpose};
+use weir_config::Loaded;
 use weir_monitoring::query::{self, Query};
 use weir_monitoring::{Cells, Col, Informed};
 
-use super::records::{purpose, whole};
+use super::records::reading::{Asked, Given, Reading};
+use super::records::whole;
 use super::{Answer, Failure, audit, output, when};
 use crate::identify::address_key;
 use crate::law::{self, Ledger, Line, WAS_TOLD};
@@ -38,9 +39,8 @@ pub(crate) enum NoticeCommand {
     },
     /// List whoever is seen in records and was not given the notice in force. Exit status 1: there are some.
     Coverage {
-        /// Why: a purpose code, such as regulatory-compliance.
-        #[arg(long, value_name = "CODE", value_parser = purpose)]
-        purpose: Purpose,
+        #[command(flatten)]
+        reading: Reading,
         /// From this moment on: RFC 3339, or a date (and time) at the school.
         #[arg(long, value_name = "TIME")]
         from: Option<String>,
@@ -62,7 +62,7 @@ impl NoticeCommand {
                 how,
             } => given(loaded, &users, &devices, how.trim(), out),
             NoticeCommand::Coverage {
-                purpose,
+                reading,
                 from,
                 to,
                 json,
@@ -75,7 +75,12 @@ impl NoticeCommand {
                     to: to.transpose()?,
                     ..Query::default()
                 };
-                coverage(loaded, purpose, &query, json, out)
+                // Who has not been told is asked about everybody, and nobody's history is shown.
+                let asked = Asked {
+                    person: None,
+                    ..Asked::of("notice coverage", &query)
+                };
+                reading.around(loaded, &asked, |_| coverage(loaded, &query, json, out))
             }
         }
     }
@@ -171,14 +176,11 @@ fn identities(
 
 fn coverage(
     loaded: &Loaded,
-    purpose: Purpose,
     query: &Query,
     json: bool,
     out: &mut dyn Write,
-) -> Result<Answer, Failure> {
+) -> Result<(Answer, Given), Failure> {
     let settings = &loaded.settings;
-    let about = json!({ "purpose": purpose.as_str(), "query": query });
-    audit::note(&settings.state, "notice coverage", about)?;
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let mut is_cut = false;
     let directory = settings.records_directory();
@@ -241,10 +243,12 @@ fn coverage(
         }
     }
     let whole = whole(&searched.unreadable);
-    Ok(match lacking.is_empty() && !is_cut {
+    let given = Given::rows(searched.rows).with("not_informed", lacking.len());
+    let answer = match lacking.is_empty() && !is_cut {
         true => whole,
         false => Answer::No,
-    })
+    };
+    Ok((answer, given))
 }
 
 /// Whose row it is, as the ledger names them; None for rows that are nobody's.
@@ -300,8 +304,13 @@ mod tests {
         recorder.stop(Duration::from_secs(10)).unwrap();
         let coverage = || {
             said_with(|out| {
-                let query = Query::default();
-                coverage(&loaded, Purpose::RegulatoryCompliance, &query, false, out)
+                let command = NoticeCommand::Coverage {
+                    reading: Reading::for_purpose("regulatory-compliance"),
+                    from: None,
+                    to: None,
+                    json: false,
+                };
+                command.run(&loaded, out)
             })
         };
         let (answer, text) = coverage();

@@ -180,7 +180,16 @@ fn an_identity_that_is_older_than_it_holds_is_stale_and_never_a_bare_name_lm_35(
     assert_eq!(told, [anna("high"), anna("stale")]);
     assert_eq!(rows[1].number("identity_expires"), 1);
     assert!(rows[1].number("identity_age") >= 1);
-    let shown = site.succeed(&["records", "search", "--purpose", "facts", "--user", "anna"]);
+    let shown = site.succeed(&[
+        "records",
+        "search",
+        "--purpose",
+        "facts",
+        "--case",
+        "tests",
+        "--user",
+        "anna",
+    ]);
     assert!(shown.contains("anna (stale)"), "{shown}");
     weir.get(&origin.url("site.test", "/"));
     let guest = site.record(&[("host", "site.test"), ("user", "")]);

@@ -20,7 +20,15 @@ fn an_event_resolves_to_the_policy_rule_lists_entry_and_build_that_decided_it_lm
     assert_ne!(reloaded.text("policy_version"), old);
 
     let provenance = |args: &[&str]| {
-        let mut all = vec!["records", "provenance", &event, "--purpose", "facts"];
+        let mut all = vec![
+            "records",
+            "provenance",
+            &event,
+            "--purpose",
+            "facts",
+            "--case",
+            "tests",
+        ];
         all.extend_from_slice(args);
         let output = site.weir(&all);
         (
@@ -80,6 +88,8 @@ fn an_event_resolves_to_the_policy_rule_lists_entry_and_build_that_decided_it_lm
         "0000000000000001",
         "--purpose",
         "facts",
+        "--case",
+        "tests",
     ]);
     assert_eq!(none.status.code(), Some(1));
     let no_purpose = site.weir(&["records", "provenance", &event]);

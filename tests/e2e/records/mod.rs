@@ -2,7 +2,9 @@
 
 mod crash;
 mod disk;
+mod readers;
 mod rows;
+mod strict;
 mod time;
 
 use weir_tests::records::Row;

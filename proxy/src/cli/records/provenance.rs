@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use weir_config::{Loaded, PolicyFile, Purpose};
+use weir_config::{Loaded, PolicyFile};
 use weir_monitoring::basis::{Entry, History};
 use weir_monitoring::query::{self, Order, Query};
 use weir_monitoring::{Cells, Col, EventId, Kind};
 
 use super::super::{Answer, Failure, output};
-use super::{note, purpose};
+use super::reading::{Asked, Given, Reading};
 use crate::{provenance, versions};
 
 /// Arguments of `weir records provenance`.
@@ -22,9 +22,8 @@ use crate::{provenance, versions};
 pub(crate) struct Provenance {
     /// Event id, as on the block page.
     event: EventId,
-    /// Why: a purpose code, such as facts.
-    #[arg(long, value_name = "CODE", value_parser = purpose)]
-    purpose: Purpose,
+    #[command(flatten)]
+    reading: Reading,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -63,12 +62,26 @@ impl Found {
 
 impl Provenance {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        let asked = Query {
+        let query = Query {
             event: Some(self.event),
             ..Query::default()
         };
-        note(loaded, "records provenance", self.purpose, &asked)?;
-        let Some(event) = event(loaded, &asked)? else {
+        // What an event was decided by names nobody, so whoever is shown a block page can be answered without a case.
+        let asked = Asked {
+            person: None,
+            ..Asked::of("records provenance", &query)
+        };
+        self.reading
+            .around(loaded, &asked, |_| self.resolve(loaded, &query, out))
+    }
+
+    fn resolve(
+        &self,
+        loaded: &Loaded,
+        query: &Query,
+        out: &mut dyn Write,
+    ) -> Result<(Answer, Given), Failure> {
+        let Some(event) = event(loaded, query)? else {
             return Err(Failure::Refused(format!(
                 "there is no record of event {}: it never was one, or its time is over",
                 self.event
@@ -89,10 +102,12 @@ impl Provenance {
                 writeln!(out, "{what}: cannot be resolved: {}", shown(why))?;
             }
         }
-        Ok(match found.unresolved.is_empty() {
+        let given = Given::rows(1).with("unresolved", found.unresolved.len());
+        let answer = match found.unresolved.is_empty() {
             true => Answer::Yes,
             false => Answer::No,
-        })
+        };
+        Ok((answer, given))
     }
 
     fn as_json(&self, found: &Found) -> Value {
