@@ -243,6 +243,10 @@ cells! {
     MaybePath [const BOUND: usize] [BOUND] StringBuilder, true, DataType::Utf8
 }
 cells! {
+    /// A search term that may be missing, without words that look like secrets (LM-10); scrubbed, at most `BOUND` bytes.
+    MaybeTerm [const BOUND: usize] [BOUND] StringBuilder, true, DataType::Utf8
+}
+cells! {
     /// An IP address as text, so that every engine can show and compare it.
     Address [] [] StringBuilder, true, DataType::Utf8
 }
@@ -301,6 +305,20 @@ impl<const BOUND: usize, S: Deref<Target = str>> Put<Option<S>> for MaybePath<BO
         let value = value.as_deref().map(scrub::path);
         self.0
             .append_option(value.as_deref().map(|value| scrub::text(value, BOUND)));
+    }
+}
+
+impl<const BOUND: usize, S: Deref<Target = str>> Put<Option<S>> for MaybeTerm<BOUND> {
+    fn put(&mut self, value: &Option<S>) {
+        let value = value.as_deref().map(scrub::term);
+        self.0
+            .append_option(value.as_deref().map(|value| scrub::text(value, BOUND)));
+    }
+}
+
+impl<const BOUND: usize> Optional for MaybeTerm<BOUND> {
+    fn put_none(&mut self) {
+        self.0.append_null();
     }
 }
 

@@ -41,6 +41,7 @@ mod settings;
 mod testing;
 #[cfg(test)]
 mod timing_tests;
+mod token;
 mod trouble;
 mod words;
 mod writer;

@@ -13,8 +13,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef, UInt16Type, UInt32Type, UInt64T
 use arrow::error::ArrowError;
 
 use crate::column::{
-    Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybePath, MaybeText, Moment,
-    Number, OneOf, Text,
+    Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybePath, MaybeTerm,
+    MaybeText, Moment, Number, OneOf, Text,
 };
 use crate::content::Kept;
 use crate::event::EventId;
@@ -178,7 +178,7 @@ record! {
         /// those of a rule that keeps content.
         path: Option<Kept> => MaybePath<2048>, content, "at most 2048 bytes";
         /// What somebody searched for on a site that Weir knows as a search engine (AF-08); only as `path` is.
-        term: Option<Kept> => MaybeText<512>, content, "at most 512 bytes";
+        term: Option<Kept> => MaybeTerm<512>, content, "at most 512 bytes";
         /// Address that was dialled.
         origin: Option<IpAddr> => Address, event, "IPv4 or IPv6 address";
         /// Name in the TLS hello, when it differs from the host.

@@ -150,6 +150,12 @@ impl Ledger {
         }
     }
 
+    /// Has the next look read from a byte on once more: from where lines have no rows yet.
+    pub(crate) fn read_again_from(&self, byte: u64) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        *read = byte.min(*read);
+    }
+
     fn remember(&self, line: &Line) {
         if self.known.len() >= self.most && !self.known.contains_key(&*line.identity) {
             let other = self.known.iter().next().map(|entry| entry.key().clone());

@@ -14,9 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use weir_config::PolicyFile;
+use weir_config::{PolicyFile, Settings};
 use weir_monitoring::basis::{BasisError, History};
-use weir_monitoring::{Basis, Grounds, Permit, Record};
+use weir_monitoring::{Basis, Grounds, Informed, Permit, Record, Verdict};
 use weir_policy::Rule;
 
 use crate::clock;
@@ -142,6 +142,41 @@ impl Law {
             now: record.time,
         })
     }
+}
+
+/// Whether the record of such an event would keep content, and else why not: for people who ask beforehand.
+///
+/// # Errors
+/// The reason, in words that follow "because".
+pub(crate) fn keeps_content(
+    settings: &Settings,
+    identity: &str,
+    (verdict, rule): (Verdict, Option<&Rule>),
+    now: i64,
+) -> Result<(), String> {
+    let standing = Standing::of(History::read(&settings.state).as_ref());
+    let notice = Ledger::open(&settings.state).state(identity, &settings.notice, now);
+    let grounds = Grounds {
+        basis: standing.basis.as_ref(),
+        notice,
+        verdict,
+        purpose: rule.map(|rule| rule.purpose),
+        rule_keeps_until: rule.and_then(|rule| rule.content_until),
+        now,
+    };
+    if Permit::on(&grounds).is_some() {
+        return Ok(());
+    }
+    let is_allowed =
+        verdict == Verdict::Allow && grounds.rule_keeps_until.is_none_or(|end| end <= now);
+    Err(match standing.lack(now) {
+        _ if is_allowed => "it is allowed".to_owned(),
+        Some(lack) => lack,
+        None if notice != Informed::Given => {
+            format!("{identity} was not given the notice (`weir notice`)")
+        }
+        None => "the authorisation in force does not have the purpose of the rule".to_owned(),
+    })
 }
 
 /// Rules that keep content of what they let through, in words, and whether their time is over (LM-04).

@@ -3,7 +3,7 @@
 //!
 //! Runs on the control thread and reads files off it. Decides only when to look.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,14 +35,7 @@ struct Watch {
 /// Watches until the process ends.
 pub(crate) async fn watch(shared: Arc<Shared>) {
     let settings = shared.snapshot.load().settings.clone();
-    let mut watch = Watch {
-        basis: Mark::beside(&History::file(&settings.state)),
-        ledger: Mark::beside(shared.law.ledger.path()),
-        state: settings.state,
-        in_force: None,
-        is_first: true,
-        pruned: None,
-    };
+    let mut watch = Watch::new(&settings.state, &shared.law);
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -74,6 +67,20 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 }
 
 impl Watch {
+    fn new(state: &Path, law: &Law) -> Watch {
+        let ledger = Mark::beside(law.ledger.path());
+        // All of it was read at the start; what has no row yet is read once more.
+        law.ledger.read_again_from(ledger.bytes);
+        Watch {
+            basis: Mark::beside(&History::file(state)),
+            ledger,
+            state: state.to_owned(),
+            in_force: None,
+            is_first: true,
+            pruned: None,
+        }
+    }
+
     /// Everything that changed, as rows.
     fn look(&mut self, law: &Law, ids: &EventIds) -> Vec<Record> {
         let mut rows = self.look_at_basis(law, ids);
@@ -140,7 +147,6 @@ impl Watch {
     }
 
     fn look_at_ledger(&mut self, law: &Law, ids: &EventIds) -> Vec<Record> {
-        // At the start all was read, and what has no row yet is read once more.
         let caught_up = law.ledger.catch_up(self.ledger.bytes);
         let (lines, read) = match caught_up {
             Ok(caught_up) => caught_up,
@@ -179,7 +185,7 @@ fn row_of(line: &Line, ids: &EventIds) -> Record {
 }
 
 /// What the entries behind a byte of the file say. The history has no places, so lines are counted.
-fn untold(history: &History, state: &std::path::Path, bytes: u64) -> Vec<String> {
+fn untold(history: &History, state: &Path, bytes: u64) -> Vec<String> {
     let text = std::fs::read(History::file(state)).unwrap_or_default();
     let before = usize::try_from(bytes).ok().and_then(|end| text.get(..end));
     // A file that became shorter is another one: all of it is told.
@@ -207,17 +213,6 @@ mod tests {
         format!("{basis}\n").into_bytes()
     }
 
-    fn watch(state: &std::path::Path, law: &Law) -> Watch {
-        Watch {
-            basis: Mark::beside(&History::file(state)),
-            ledger: Mark::beside(law.ledger.path()),
-            state: state.to_owned(),
-            in_force: None,
-            is_first: true,
-            pruned: None,
-        }
-    }
-
     #[test]
     fn every_change_of_the_authorisation_has_one_row_also_over_restarts_lm_02() {
         let directory = tempfile::tempdir().unwrap();
@@ -231,7 +226,7 @@ mod tests {
         };
         file::append(&file, &set(1, "2099-12-31")).unwrap();
         let law = Law::open(state).unwrap();
-        let mut one = watch(state, &law);
+        let mut one = Watch::new(state, &law);
         let told = notes(one.look(&law, &ids));
         assert!(
             told.len() == 1 && told[0].starts_with("authorisation 1"),
@@ -241,7 +236,7 @@ mod tests {
         // While it does not run.
         file::append(&file, &set(2, "2099-12-31")).unwrap();
         let law = Law::open(state).unwrap();
-        let mut two = watch(state, &law);
+        let mut two = Watch::new(state, &law);
         let told = notes(two.look(&law, &ids));
         assert!(
             told.len() == 1 && told[0].starts_with("authorisation 2"),
@@ -253,12 +248,35 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[1].contains("ran out"), "{told:?}");
         assert!(law.standing().in_force(clock::wall_micros()).is_none());
-        assert!(watch(state, &law).look(&law, &ids).is_empty());
+        assert!(Watch::new(state, &law).look(&law, &ids).is_empty());
         let end = br#"{"act":"end","time":"2026-10-01T08:00:00Z","by":"root","version":3,"role":"headteacher","reason":"over"}"#;
         file::append(&file, end).unwrap();
         file::append(&file, b"\n").unwrap();
         let told = notes(two.look(&law, &ids));
         assert!(told.len() == 1 && told[0].contains("was ended"), "{told:?}");
         assert!(law.standing().lack(0).is_some());
+    }
+
+    #[test]
+    fn whoever_was_told_while_weir_did_not_run_has_one_row_at_the_next_start_lm_06() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path();
+        let ids = EventIds::new();
+        let line = |identity: &str| super::super::Line {
+            time: "2026-09-01T08:00:00Z".parse().unwrap(),
+            identity: identity.to_owned(),
+            version: "1".to_owned(),
+            language: "en".to_owned(),
+            how: "told: enrolment".to_owned(),
+        };
+        for (round, identity) in ["user:anna", "device:board"].into_iter().enumerate() {
+            super::super::append(&state.join("notice.jsonl"), &line(identity)).unwrap();
+            let law = Law::open(state).unwrap();
+            let rows = Watch::new(state, &law).look(&law, &ids);
+            assert_eq!(rows.len(), 1, "{round}");
+            assert_eq!(rows[0].user.is_some(), identity.starts_with("user:"));
+            assert_eq!(rows[0].kind, Kind::Notice);
+            assert!(Watch::new(state, &law).look(&law, &ids).is_empty());
+        }
     }
 }
