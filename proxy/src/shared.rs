@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) warnings: Acknowledgements,
     /// What is known of the lists that are kept up to date.
     pub(crate) updates: Board,
+    /// How far the outside witnesses of the log are.
+    pub(crate) witnesses: crate::witness::Witnesses,
     /// `Via` on forwarded messages: a name of this process alone, by which it knows a loop.
     pub(crate) via: HeaderValue,
     /// Set when the process begins to drain: nothing new is accepted.
@@ -74,6 +76,7 @@ impl Shared {
             events: EventIds::new(),
             warnings: parts.warnings,
             updates: Board::default(),
+            witnesses: crate::witness::Witnesses::default(),
             via: parts.via,
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),

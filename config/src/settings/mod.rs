@@ -67,6 +67,8 @@ pub struct Settings {
     pub warn: Warn,
     /// `[records]`
     pub records: Records,
+    /// `[[records.witness]]`
+    pub witnesses: Vec<Witness>,
     /// `[log]`
     pub log: Log,
 }
@@ -366,6 +368,15 @@ pub struct Records {
     pub when_unwritable: Missing,
 }
 
+/// `[[records.witness]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// Unique; part of file names.
+    pub name: Arc<str>,
+    /// A directory, or where checkpoints are posted to.
+    pub to: Place,
+}
+
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Log {
@@ -414,5 +425,6 @@ pub(crate) const RESTART: &[(&str, Same)] = &[
         a.records.checkpoint == b.records.checkpoint
     }),
     ("records.queue", |a, b| a.records.queue == b.records.queue),
+    ("records.witness", |a, b| a.witnesses == b.witnesses),
     ("log", |a, b| a.log == b.log),
 ];

@@ -10,7 +10,7 @@ use super::mandatory::with_built_in;
 use super::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListSource,
     Listener, Lists, Log, Login, MandatoryList, Origin, Place, Records, RegisteredNetwork,
-    Resolver, Settings, Warn,
+    Resolver, Settings, Warn, Witness,
 };
 use crate::document::Section;
 use crate::keys::Kind;
@@ -91,6 +91,7 @@ pub(crate) fn settings(root: &Section<'_, '_>, base: &Base) -> Settings {
         login: login(&root.section("login")),
         warn: warn(&root.section("warn")),
         records: records(&root.section("records")),
+        witnesses: witnesses(&root.section("records"), base),
         log: log(&root.section("log")),
     }
 }
@@ -339,6 +340,18 @@ fn records(section: &Section<'_, '_>) -> Records {
         long_request: section.get("long_request"),
         when_unwritable: section.get("when_unwritable"),
     }
+}
+
+fn witnesses(section: &Section<'_, '_>, base: &Base) -> Vec<Witness> {
+    let sections = section.sections("witness");
+    let witness = |section: &Section<'_, '_>| Witness {
+        name: section.get("name"),
+        to: match section.get("to") {
+            Place::File(path) => Place::File(base.path(path)),
+            url => url,
+        },
+    };
+    sections.iter().map(witness).collect()
 }
 
 fn log(section: &Section<'_, '_>) -> Log {
