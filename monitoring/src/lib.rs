@@ -17,6 +17,7 @@ mod event;
 pub mod export;
 mod frame;
 mod health;
+mod index;
 mod journal;
 mod keeper;
 mod lane;

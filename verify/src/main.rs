@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use weir_verify::{Outside, check};
 
 const USAGE: &str = "\
-weir-verify DIRECTORY [--key FILE]… [--checkpoint FILE]… [--leaves FILE] [--json]
+weir-verify DIRECTORY [--key FILE]… [--checkpoint PATH]… [--leaves FILE] [--json]
 
 Checks the log of a records directory of Weir: every row, every checkpoint, without network and without Weir.
 
   --key FILE         public keys that were kept outside, one a line
-  --checkpoint FILE  a checkpoint that was kept outside
+  --checkpoint PATH  a checkpoint that was kept outside, or a directory of them (*.note), which must all fit
   --leaves FILE      writes node, number and hash of every leaf, for other tools
   --json             the report as JSON
 

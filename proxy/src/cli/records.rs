@@ -83,3 +83,5 @@ pub(super) fn whole(unreadable: &[Unreadable]) -> Answer {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_reads;
