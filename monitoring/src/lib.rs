@@ -8,6 +8,7 @@
 //! no row is lost silently, none is altered, and content is kept only where it may be (LM-04, LM-33).
 
 mod adapt;
+pub mod bundle;
 mod clock;
 mod column;
 mod event;
@@ -43,6 +44,8 @@ mod words;
 mod writer;
 
 pub use adapt::Cells;
+/// Rows in the columns of [`schema`].
+pub use arrow::array::RecordBatch;
 pub use column::{Column, Grade};
 pub use event::{EventId, EventIdError, EventIds};
 pub use health::RecorderHealth;

@@ -3,6 +3,7 @@
 //! Decides how an investigator asks. Every look states a purpose (LM-03) and leaves a line
 //! in the audit file before anything is read (LM-18).
 
+mod bundle;
 mod checkpoint;
 mod export;
 mod filter;

@@ -115,7 +115,7 @@ impl RotateKey {
 }
 
 /// Whether somebody writes there: then the lock is held.
-fn is_running(directory: &Path) -> Result<bool, Failure> {
+pub(super) fn is_running(directory: &Path) -> Result<bool, Failure> {
     match std::fs::File::open(directory.join("lock")) {
         Ok(lock) => Ok(lock.try_lock_shared().is_err()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -11,6 +11,7 @@ use weir_monitoring::export::{self, ExportError, Format, Statement};
 use weir_monitoring::query::{Order, Query};
 
 use super::super::{Answer, Failure, audit, output};
+use super::bundle::Bundle;
 use super::filter::{Filter, unknown_user};
 use super::{note, purpose, whole};
 use crate::users::file;
@@ -36,6 +37,8 @@ pub(crate) struct Export {
     /// The statement as JSON instead of words.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    bundle: Bundle,
 }
 
 impl Export {
@@ -44,6 +47,12 @@ impl Export {
         loaded: &Loaded,
         out: &mut (dyn Write + Send),
     ) -> Result<Answer, Failure> {
+        if let Some(to) = &self.bundle.bundle {
+            let query = self.filter.query(Order::Oldest, loaded)?;
+            return self
+                .bundle
+                .run(loaded, self.purpose, query, to, self.json, out);
+        }
         if self.output.is_none() && self.format == Format::Parquet {
             let told = "Parquet is for a file: name it with --output".to_owned();
             return Err(Failure::Arguments(told));
