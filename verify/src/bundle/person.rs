@@ -3,7 +3,7 @@
 //! Which segments there are is signed, with the span of time of their rows; so is the users tree of each, which says how many rows
 //! a tag has there, the first and last number, and the digest over their leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_evidence::{SealedFile, Tag, UserDigest, UserEntry, verify_users};
 use weir_monitoring::bundle::{EntryLine, SEGMENTS, SegmentLine, Why, period_of};
@@ -38,25 +38,26 @@ pub(super) fn check(
         };
         let sealed = standing(told);
         uncovered(told, node, report);
-        let mut accounted = Vec::new();
+        let mut own: Vec<&Line> = rows.iter().filter(|row| row.node == *node).collect();
+        own.sort_by_key(|row| row.seq);
+        let mut accounted = BTreeSet::new();
         for file in &sealed {
             if !(file.earliest < bundle.period.1 && file.latest >= bundle.period.0) {
                 continue;
             }
             met += 1;
-            accounted.push((file.first, file.last));
+            let from = own.partition_point(|row| row.seq < file.first);
+            let to = own.partition_point(|row| row.seq <= file.last);
+            let inside = own.get(from..to).unwrap_or_default();
+            accounted.extend(inside.iter().map(|row| row.seq));
             let Some(line) = said.remove(&(node.clone(), file.path.clone())) else {
                 let place = Place::rows(file.first, file.last).of_file(&file.path);
                 let what = "the segment meets the period, and nothing tells whether the person has rows in it";
                 report.fault(node, place, what);
                 continue;
             };
-            let own: Vec<&Line> = rows
-                .iter()
-                .filter(|row| row.node == *node && row.tag == *tag)
-                .filter(|row| (file.first..=file.last).contains(&row.seq))
-                .collect();
-            match judge(file, line, *tag, own) {
+            let theirs = inside.iter().filter(|row| row.tag == *tag).copied();
+            match judge(file, line, *tag, &theirs.collect::<Vec<_>>()) {
                 Ok(is_present) => with_rows += u64::from(is_present),
                 Err(what) => {
                     let place = Place::rows(file.first, file.last).of_file(&file.path);
@@ -64,12 +65,8 @@ pub(super) fn check(
                 }
             }
         }
-        for row in rows
-            .iter()
-            .filter(|row| row.node == *node && row.why != Why::Context)
-        {
-            let is_inside = |(first, last): &(u64, u64)| (first..=last).contains(&&row.seq);
-            if !accounted.iter().any(|range| is_inside(range)) {
+        for row in own.iter().filter(|row| row.why != Why::Context) {
+            if !accounted.contains(&row.seq) {
                 let what = "it lies in no segment that meets the period";
                 report.fault(node, Place::rows(row.seq, row.seq), what);
             }
@@ -128,12 +125,7 @@ fn uncovered(told: &Told, node: &str, report: &mut Report) {
 }
 
 /// Whether a line says the truth of a segment; whether the person has rows there.
-fn judge(
-    file: &SealedFile,
-    line: &SegmentLine,
-    tag: Tag,
-    rows: Vec<&Line>,
-) -> Result<bool, String> {
+fn judge(file: &SealedFile, line: &SegmentLine, tag: Tag, rows: &[&Line]) -> Result<bool, String> {
     let prove = |entry: &EntryLine| -> Result<UserEntry, String> {
         let (found, path) = entry.read().ok_or("an entry is not what it should be")?;
         let rows = verify_users(&found, entry.index, file.entries, &path, &file.users);
@@ -184,9 +176,8 @@ fn judge(
     }
 }
 
-/// Whether these are all rows of an entry.
-fn count(entry: &UserEntry, mut rows: Vec<&Line>) -> Result<(), String> {
-    rows.sort_by_key(|row| row.seq);
+/// Whether these, in order of their numbers, are all rows of an entry.
+fn count(entry: &UserEntry, rows: &[&Line]) -> Result<(), String> {
     let there = rows.len() as u64;
     if there != entry.rows {
         return Err(format!(

@@ -381,7 +381,7 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
         "--purpose",
         "unauthorised-use",
         "--user",
-        "ann",
+        "anna",
         "--bundle",
         name,
         "--case",
