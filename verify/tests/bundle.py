@@ -168,20 +168,6 @@ def main():
     assert not shown["row"] and not shown["context"], "a row has no proof"
     print(f"{len(proof)} rows recomputed from what is shown")
 
-    for node, (_, subtrees, _) in logs.items():
-        given = {}
-        for line in read(directory, f"log/{node}/nodes").splitlines():
-            level, place, value = line.split(" ")
-            given[int(level), int(place)] = b64(value)
-        leaves = {line["index"]: b64(line["leaf"]) for line in proof if line["node"] == node}
-        left = set(leaves)
-        for first, level, value in subtrees:
-            own = {index for index in leaves if first <= index < first + (1 << level)}
-            if own:
-                assert subtree(leaves, given, level, first >> level) == value, f"leaves from {first} are not in the log"
-            left -= own
-        assert not left, "a leaf lies in no subtree"
-
     start, end = (micros(asked["query"][word]) if word in asked["query"] else -(2**63) for word in ("from", "to"))
     segments = {(line["node"], line["path"]): line for line in lines(directory, "segments.jsonl")}
     met = 0
@@ -216,6 +202,20 @@ def main():
                 inside = start <= row["time"] < end
                 assert row["tag"] == tag and inside == (row["why"] != "outside"), f"row {row['seq']} does not belong here"
     assert not segments, "a line of a segment that no checkpoint names"
+    for node, (_, subtrees, _) in logs.items():
+        given = {}
+        for line in read(directory, f"log/{node}/nodes").splitlines():
+            level, place, value = line.split(" ")
+            given[int(level), int(place)] = b64(value)
+        leaves = {line["index"]: b64(line["leaf"]) for line in proof if line["node"] == node}
+        left = set(leaves)
+        for first, level, value in subtrees:
+            own = {index for index in leaves if first <= index < first + (1 << level)}
+            if own:
+                assert subtree(leaves, given, level, first >> level) == value, f"leaves from {first} are not in the log"
+            left -= own
+        assert not left, "a leaf lies in no subtree"
+
     check_sums(directory, [log[0] for log in logs.values()])
     print(f"{met} segments meet the period, and every row of the person in them is accounted for")
 

@@ -170,10 +170,10 @@ fn sentence(contents: &Contents<'_>) -> String {
         Some(subject) => format!("of {}", subject.user),
         None => "that match what was asked for".to_owned(),
     };
-    let from = asked.query.from.map_or_else(
-        || "the beginning of the records".to_owned(),
-        |from| shown(from),
-    );
+    let from = asked
+        .query
+        .from
+        .map_or_else(|| "the beginning of the records".to_owned(), shown);
     let to = asked.query.to.map_or_else(|| "now".to_owned(), shown);
     let verdicts: Vec<String> = counts
         .verdicts
