@@ -102,6 +102,41 @@ impl Outside {
         }
     }
 
+    /// The same for a bundle, whose log ends where it was made: a checkpoint that was kept later says nothing of it.
+    pub(crate) fn compare_extract(&self, told: &Told, node: &str, report: &mut Report) {
+        let last = told.last().map_or(0, |last| last.checkpoint.number);
+        let (later, own): (Vec<_>, Vec<_>) = self
+            .checkpoints
+            .iter()
+            .cloned()
+            .partition(|(_, kept)| kept.number > last);
+        let earlier = Outside {
+            keys: self.keys.clone(),
+            checkpoints: own,
+        };
+        earlier.compare(told, node, report);
+        let origin = told.last().map(|last| last.checkpoint.origin.as_str());
+        for (note, kept) in later {
+            let number = kept.number;
+            if origin != Some(kept.origin.as_str()) {
+                let what = format!(
+                    "checkpoint {number}, kept outside, is of another log, {}",
+                    kept.origin
+                );
+                report.fault(node, Place::checkpoint(number), what);
+            } else if told.keys.iter().any(|key| note.is_signed_by(key)) {
+                report.remarks.push(format!(
+                    "checkpoint {number}, kept outside, was signed after the bundle was made, which ends at {last}: it cannot be \
+                     compared"
+                ));
+            } else {
+                report.remarks.push(format!(
+                    "checkpoint {number}, kept outside, is later than the bundle and not signed by a key that is known here"
+                ));
+            }
+        }
+    }
+
     /// Says what cannot be known without something from outside.
     pub(crate) fn limits(&self, report: &mut Report) {
         if self.checkpoints.is_empty() {

@@ -127,7 +127,7 @@ impl Matcher {
     }
 
     /// Which rows match. A column that the batch does not have matches nothing.
-    pub(super) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
+    pub(crate) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
         self.mask_of(batch, &mut Known::default())
     }
 

@@ -81,6 +81,8 @@ impl<'a> Asked<'a> {
 pub(crate) struct Read {
     purpose: Purpose,
     case: Option<String>,
+    role: Option<String>,
+    reason: Option<String>,
     reader: String,
     event: EventId,
 }
@@ -106,6 +108,16 @@ impl Read {
     /// The purpose that was stated.
     pub(crate) fn purpose(&self) -> Purpose {
         self.purpose
+    }
+
+    /// Case, role and reason, as far as they were stated.
+    pub(crate) fn stated(&self) -> [Option<String>; 3] {
+        [&self.case, &self.role, &self.reason].map(Clone::clone)
+    }
+
+    /// Who reads.
+    pub(crate) fn reader(&self) -> &str {
+        &self.reader
     }
 }
 
@@ -222,6 +234,8 @@ impl Reading {
         Ok(Read {
             purpose,
             case: self.case.clone(),
+            role: self.role.clone(),
+            reason: self.reason.clone(),
             reader,
             event,
         })

@@ -382,3 +382,57 @@ fn while_weir_runs_it_removes_what_is_due_itself() {
     );
     recorder.stop(Duration::from_secs(10)).unwrap();
 }
+
+#[test]
+fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
+    let (directory, loaded) = recorded();
+    let to = directory.path().join("handed-over");
+    let name = to.to_str().unwrap();
+    let line = [
+        "export",
+        "--purpose",
+        "unauthorised-use",
+        "--user",
+        "anna",
+        "--bundle",
+        name,
+        "--case",
+        "2026/17",
+        "--exhibit",
+        "JS/1",
+        "--withhold",
+        "content=not needed for this case",
+    ];
+    let told = said(&line, &loaded);
+    assert!(told.contains("signed by\nweir/weir/"), "{told}");
+    let report = weir_verify::check_bundle(&to, &weir_verify::Outside::default(), None).unwrap();
+    assert!(report.holds(), "{}", report.to_text());
+    let query = fs::read_to_string(to.join("query.json")).unwrap();
+    assert!(
+        query.contains("2026/17") && query.contains("JS/1"),
+        "{query}"
+    );
+    let audit = fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
+    assert!(audit.contains("\"records export --bundle\""), "{audit}");
+    assert!(
+        audit.contains("\"records export --bundle done\""),
+        "{audit}"
+    );
+    let again = records(&line).unwrap().run(&loaded, &mut Vec::new());
+    assert!(
+        matches!(again, Err(Failure::Arguments(_))),
+        "never written over"
+    );
+    for wrong in [
+        &["--withhold", "row=no"][..],
+        &["--withhold", "who="],
+        &["--withhold", "who"],
+        &["--output", "x"],
+        &["--format", "csv"],
+    ] {
+        assert!(records(&[&line[..], wrong].concat()).is_err(), "{wrong:?}");
+    }
+    let limited = [&line[..6], &["/nowhere", "--limit", "3"]].concat();
+    let limited = records(&limited).unwrap().run(&loaded, &mut Vec::new());
+    assert!(matches!(limited, Err(Failure::Arguments(_))));
+}
