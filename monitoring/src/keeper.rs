@@ -13,10 +13,10 @@ use crate::clock::{self, micros};
 use crate::event::EventIds;
 use crate::lane::{Complete, Message, Shared};
 use crate::notes;
-use crate::paths::Layout;
 use crate::proof::chain::{self, Chain};
 use crate::retain::{self, Due};
 use crate::seal::{self, Segment};
+use crate::store::Store;
 
 /// Pause before a journal that could not be sealed is tried again.
 const RETRY: Duration = Duration::from_secs(15);
@@ -41,7 +41,7 @@ pub(crate) enum Task {
 }
 
 pub(crate) struct Keeper {
-    pub(crate) layout: Layout,
+    pub(crate) store: Store,
     pub(crate) shared: Arc<Shared>,
     pub(crate) tasks: Receiver<Task>,
     pub(crate) writer: SyncSender<Message>,
@@ -97,7 +97,7 @@ impl Keeper {
     fn seal_complete(&self) -> bool {
         let mut is_all = true;
         for Complete { journal, hints } in self.shared.complete() {
-            match seal::seal(&self.layout, &journal, hints.as_deref()) {
+            match seal::seal(&self.store, &journal, hints.as_deref()) {
                 Ok(segment) => {
                     let sealed = u64::from(segment.is_some());
                     segment.iter().for_each(|segment| self.name(segment));
@@ -105,7 +105,10 @@ impl Keeper {
                     self.shared.update_health(|health| health.sealed += sealed);
                 }
                 Err(error) => {
-                    let error = format!("cannot seal {}: {error}", self.layout.shown(&journal));
+                    let error = format!(
+                        "cannot seal {}: {error}",
+                        self.store.layout().shown(&journal)
+                    );
                     self.shared
                         .update_health(|health| health.last_error = Some(error));
                     is_all = false;
@@ -120,11 +123,14 @@ impl Keeper {
         if !segment.is_proven {
             return;
         }
-        match chain::name_sealed(&self.layout, &segment.path) {
+        match chain::name_sealed(self.store.layout(), &segment.path) {
             Ok(sealed) => self.shared.add_sealed(sealed),
             // The next start does.
             Err(error) => {
-                let error = format!("cannot read {}: {error}", self.layout.shown(&segment.path));
+                let error = format!(
+                    "cannot read {}: {error}",
+                    self.store.layout().shown(&segment.path)
+                );
                 self.shared
                     .update_health(|health| health.last_error = Some(error));
             }
@@ -138,7 +144,7 @@ impl Keeper {
     }
 
     fn remove_due(&self, now: i64) {
-        match retain::due(self.layout.root(), self.retain, now) {
+        match retain::due(&self.store, self.retain, now) {
             Ok(periods) => periods.iter().for_each(|due| self.remove(due)),
             Err(error) => {
                 let error = format!("cannot look for periods to remove: {error}");
@@ -163,7 +169,7 @@ impl Keeper {
             return;
         }
         self.shared.add_removed(due.period.to_string());
-        match retain::remove(&self.layout, due) {
+        match retain::remove(&self.store, due) {
             Ok(()) => self
                 .shared
                 .update_health(|health| health.removed_periods += 1),

@@ -5,8 +5,10 @@
 //! journal/<node>-<first seq>.arrows
 //! segments/<period>/<node>-<first seq>-<last seq>.parquet
 //! log/<node>/
+//! keys/<tenant>/
 //! ```
-//! Beside journals and segments lie their secrets and hints, described in `proof/sidecar.rs`; the log in `proof/chain.rs`.
+//! Beside journals and segments lie their secrets and hints, described in `proof/sidecar.rs`; the log in `proof/chain.rs`, the
+//! keys in `keys/`.
 //! A period is a UTC day. A segment lies in the period of its latest row, so no row of a period began after that day.
 
 use std::fmt;
@@ -126,6 +128,10 @@ impl Layout {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("lock")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
     }
 
     pub(crate) fn journals(&self) -> PathBuf {

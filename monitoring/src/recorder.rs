@@ -22,6 +22,7 @@ use crate::paths::Layout;
 use crate::record::Record;
 use crate::recovery::{self, Found};
 use crate::settings::{RecorderError, RecorderSettings, StopError};
+use crate::store::Store;
 use crate::writer::{Parts, Writer};
 
 /// Tasks on their way to the keeper; each only says that there is something to look at.
@@ -48,7 +49,7 @@ impl Recorder {
     /// says so and every second it is tried again.
     ///
     /// # Errors
-    /// When the directory is locked by another process, or cannot be made or read.
+    /// When the directory is locked by another process, or cannot be made or read, or its key is not there or another one.
     pub fn start(settings: RecorderSettings) -> Result<Recorder, RecorderError> {
         Recorder::start_with(
             settings,
@@ -65,7 +66,8 @@ impl Recorder {
         settings.check()?;
         let layout = Layout::new(&settings.directory);
         let lock = Arc::new(lock(&layout)?);
-        let found = recovery::look(&layout, &settings.node)
+        let store = Store::create(&settings.directory, &settings.kek, &settings.tenant)?;
+        let found = recovery::look(&store, &settings.node)
             .map_err(|error| file_error(layout.root(), error))?;
         let ids = Arc::new(EventIds::new());
         let opening = opening_rows(&ids, clock.wall(), &found);
@@ -78,7 +80,7 @@ impl Recorder {
         let (keeper, tasks) = sync_channel(TASKS);
         let (flush, retain) = (settings.flush, settings.retain);
         let keeping = Keeper {
-            layout: layout.clone(),
+            store: store.clone(),
             shared: Arc::clone(&shared),
             tasks,
             writer: writer.clone(),
@@ -87,6 +89,7 @@ impl Recorder {
             began: (Instant::now(), clock::now()),
         };
         let parts = Parts {
+            store,
             shared: Arc::clone(&shared),
             inbox,
             keeper: keeper.clone(),
@@ -213,7 +216,7 @@ fn spawn(
     })
 }
 
-fn lock(layout: &Layout) -> Result<File, RecorderError> {
+pub(crate) fn lock(layout: &Layout) -> Result<File, RecorderError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     for directory in [
         layout.root().to_owned(),

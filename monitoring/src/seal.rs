@@ -24,12 +24,15 @@ use weir_evidence::{LeafMaker, Secret};
 
 use crate::adapt::Cells;
 use crate::column::Grade;
+use crate::hosts;
 use crate::journal::key;
+use crate::keys::{DataKey, KeyError};
 use crate::paths::{FileName, Layout, Period, sync_directory};
 use crate::proof::{leaves, sidecar};
 use crate::record::{Col, columns, schema};
 use crate::replay::Replay;
-use crate::segment::{Facts, fact};
+use crate::segment::{self, Facts, fact};
+use crate::store::{self, Store};
 use crate::words::Kind;
 
 /// A segment that is being written.
@@ -56,6 +59,8 @@ pub(crate) enum SealError {
     Arrow(#[from] ArrowError),
     #[error("{0}")]
     Parquet(#[from] ParquetError),
+    #[error("{0}")]
+    Key(#[from] KeyError),
 }
 
 /// Seals one journal and removes it; gives the segment, None when the journal held no whole row. The journal's secret and the
@@ -64,11 +69,12 @@ pub(crate) enum SealError {
 /// # Errors
 /// When it cannot be read or the segment not be written; the journal is still there then.
 pub(crate) fn seal(
-    layout: &Layout,
+    store: &Store,
     journal: &Path,
     hints: Option<&[u8]>,
 ) -> Result<Option<Segment>, SealError> {
-    let mut replay = Replay::open(journal)?;
+    let layout = store.layout();
+    let mut replay = Replay::open(store, journal)?;
     let mut batches = Vec::new();
     while let Some(batch) = replay.next()? {
         batches.push(batch);
@@ -82,21 +88,23 @@ pub(crate) fn seal(
         node.unwrap_or_default(),
         replay.header(key::VERSION),
     );
-    let secret = sidecar::read_secret(journal)?;
+    let secret = sidecar::read_secret(store, journal)?;
     let is_proven = secret.is_some();
     let segment = match facts.rows {
         0 => None,
         _ => {
             let path = place(layout, &facts)?;
+            let keys = store.segment_keys(Period::of(facts.latest))?;
             if let Some(secret) = secret {
                 let hints = match hints.filter(|hints| hints.len() as u64 == facts.rows) {
                     Some(hints) => hints.to_vec(),
                     None => hints_of(&batches, secret.clone())?,
                 };
-                sidecar::write(&sidecar::secret_path(&path), secret.to_text().as_bytes())?;
+                sidecar::write_secret(store, &keys[0], &path, &secret)?;
                 sidecar::write(&sidecar::hints_path(&path), &hints)?;
             }
-            write(layout, &path, &facts, batches)?;
+            hosts::write(store, &keys[0], &path, &batches)?;
+            write(layout, &path, &facts, &keys, batches)?;
             Some(path)
         }
     };
@@ -141,6 +149,7 @@ fn write(
     layout: &Layout,
     path: &Path,
     facts: &Facts,
+    keys: &[Arc<DataKey>; 2],
     batches: Vec<RecordBatch>,
 ) -> Result<(), SealError> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -153,7 +162,7 @@ fn write(
         .truncate(true)
         .mode(0o600)
         .open(&beside)?;
-    let written = encode(&file, facts, batches).and_then(|()| Ok(file.sync_all()?));
+    let written = encode(&file, facts, keys, batches).and_then(|()| Ok(file.sync_all()?));
     if let Err(error) = written {
         // Best effort: the next start clears it away as well.
         let _ = std::fs::remove_file(&beside);
@@ -178,20 +187,30 @@ fn retire(
                 .file_name()
                 .map(|name| name.display().to_string())
                 .unwrap_or_default();
-            std::fs::rename(journal, period.join(format!("{name}.damaged")))?;
+            let kept = period.join(format!("{name}.damaged"));
+            let key = store::journal_key_path(journal);
+            if key.exists() {
+                std::fs::copy(&key, store::journal_key_path(&kept))?;
+            }
+            std::fs::rename(journal, kept)?;
             sync_directory(period)?;
         }
         _ => std::fs::remove_file(journal)?,
     }
-    sidecar::remove_secret(journal)?;
+    sidecar::remove_beside(journal)?;
     sync_directory(&layout.journals())
 }
 
 /// Column by column, so that only one column is held twice: `concat` and then `take`, which is several times faster than
 /// interleaving rows of many batches.
-fn encode(file: &File, facts: &Facts, batches: Vec<RecordBatch>) -> Result<(), SealError> {
+fn encode(
+    file: &File,
+    facts: &Facts,
+    keys: &[Arc<DataKey>; 2],
+    batches: Vec<RecordBatch>,
+) -> Result<(), SealError> {
     let order = order(&batches)?;
-    let writer = ArrowWriter::try_new(file, schema(), Some(properties(facts)?))?;
+    let writer = ArrowWriter::try_new(file, schema(), Some(properties(facts, keys)?))?;
     let (mut file, factory) = writer.into_serialized_writer()?;
     let columns = factory.create_column_writers(0)?;
     let mut group = file.next_row_group()?;
@@ -254,7 +273,7 @@ fn order(batches: &[RecordBatch]) -> Result<UInt32Array, SealError> {
     ))
 }
 
-fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
+fn properties(facts: &Facts, keys: &[Arc<DataKey>; 2]) -> Result<WriterProperties, ParquetError> {
     let rows = usize::try_from(facts.rows).unwrap_or(usize::MAX);
     let sorting =
         [(Col::user, true), (Col::time, false), (Col::seq, false)].map(|(col, nulls_first)| {
@@ -265,6 +284,7 @@ fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
             }
         });
     let mut builder = WriterProperties::builder()
+        .with_file_encryption_properties(segment::encryption(keys)?)
         .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(rows.max(1)))
@@ -289,11 +309,6 @@ fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
         builder = builder
             .set_column_dictionary_enabled(path(col), false)
             .set_column_encoding(path(col), Encoding::DELTA_BINARY_PACKED);
-    }
-    for col in [Col::host, Col::sni] {
-        builder = builder
-            .set_column_bloom_filter_enabled(path(col), true)
-            .set_column_bloom_filter_fpp(path(col), 0.02);
     }
     // Statistics would repeat content outside its column.
     for column in columns()

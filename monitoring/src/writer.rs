@@ -18,11 +18,12 @@ use crate::keeper::Task;
 use crate::lane::{Message, Shared};
 use crate::notes;
 use crate::open::OpenEvents;
-use crate::paths::{FileName, Layout, Period};
+use crate::paths::{FileName, Period};
 use crate::proof::chain::Chain;
 use crate::proof::sidecar;
 use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
+use crate::store::Store;
 use crate::trouble::{Doing, Trouble};
 
 mod checkpoints;
@@ -46,7 +47,7 @@ struct Held {
 
 pub(crate) struct Writer {
     settings: RecorderSettings,
-    layout: Layout,
+    store: Store,
     shared: Arc<Shared>,
     inbox: Receiver<Message>,
     keeper: SyncSender<Task>,
@@ -75,6 +76,7 @@ pub(crate) struct Writer {
 
 /// What a writer is made of, beside its settings.
 pub(crate) struct Parts {
+    pub(crate) store: Store,
     pub(crate) shared: Arc<Shared>,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) keeper: SyncSender<Task>,
@@ -90,6 +92,7 @@ pub(crate) struct Parts {
 impl Writer {
     pub(crate) fn new(settings: RecorderSettings, parts: Parts) -> Writer {
         let Parts {
+            store,
             shared,
             inbox,
             keeper,
@@ -105,7 +108,7 @@ impl Writer {
             done: None,
         };
         Writer {
-            layout: Layout::new(&settings.directory),
+            store,
             settings,
             shared,
             inbox,
@@ -259,11 +262,13 @@ impl Writer {
                 last: None,
             };
             let now = self.clock.wall();
+            let path = self.store.layout().journals().join(name.to_string());
+            let key = self.store.make_journal_key(&path)?;
             if let Some(chain) = &mut self.chain {
-                chain.begin_journal(&name)?;
+                chain.begin_journal(&name, &key)?;
             }
             self.journal = Some(Journal::create(
-                &self.layout,
+                (path, key),
                 &self.create,
                 name,
                 now,
@@ -367,7 +372,7 @@ impl Writer {
             if journal.rows() == 0 {
                 // Nothing was in it; the next attempt would use its name again.
                 let _ = std::fs::remove_file(journal.path());
-                let _ = sidecar::remove_secret(journal.path());
+                let _ = sidecar::remove_beside(journal.path());
             } else {
                 if doing != Doing::Sync && journal.sync().is_ok() {
                     self.synced = self.next - 1;

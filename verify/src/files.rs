@@ -3,8 +3,8 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
+use weir_monitoring::Store;
 use weir_monitoring::proof::{self, FileRows, RowFile};
 
 use crate::log::Told;
@@ -57,18 +57,18 @@ pub(crate) fn check_digest(file: &RowFile, told: &Told, node: &str, report: &mut
 
 /// The rows of a file, or a fault. A running Weir may make a journal a segment meanwhile: then the segment takes its place.
 pub(crate) fn rows(
-    directory: &Path,
+    store: &Store,
     file: &mut RowFile,
     node: &str,
     report: &mut Report,
 ) -> Option<FileRows> {
     // The readers of Parquet and Arrow are made for files that are meant well.
-    let read = |file: &RowFile| catch_unwind(AssertUnwindSafe(|| file.rows()));
+    let read = |file: &RowFile| catch_unwind(AssertUnwindSafe(|| file.rows(store)));
     let mut found = read(file);
     if let Ok(Err(error)) = &found
         && error.kind() == io::ErrorKind::NotFound
     {
-        let now = proof::row_files(directory).unwrap_or_default();
+        let now = proof::row_files(store.directory()).unwrap_or_default();
         let is_same = |now: &RowFile| now.node == file.node && now.first == file.first;
         if let Some(now) = now.into_iter().find(is_same) {
             found = read(&now);
@@ -99,6 +99,10 @@ pub(crate) fn check_shape(
     let in_log = rows.rows.iter().any(|row| row.seq >= first_of_log);
     if !rows.has_secret && in_log {
         let what = "it has no secret beside it, so nothing shows that its rows are those of the log: an unsealed file";
+        report.fault(node, place(file), what);
+    }
+    if rows.is_filter_damaged {
+        let what = "its filter of hosts was altered, so that a search could pass it by; the rows are checked by themselves";
         report.fault(node, place(file), what);
     }
     if rows.damaged > 0 {

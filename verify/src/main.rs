@@ -5,13 +5,16 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use weir_monitoring::{KekSource, Store};
 use weir_verify::{Outside, check};
 
 const USAGE: &str = "\
-weir-verify DIRECTORY [--key FILE]… [--checkpoint FILE]… [--leaves FILE] [--json]
+weir-verify DIRECTORY [--kek-file FILE] [--key FILE]… [--checkpoint FILE]… [--leaves FILE] [--json]
 
 Checks the log of a records directory of Weir: every row, every checkpoint, without network and without Weir.
 
+  --kek-file FILE    the key of the records, without which rows cannot be read: then only the checkpoints, their
+                     signatures and the digests of sealed files are checked
   --key FILE         public keys that were kept outside, one a line
   --checkpoint FILE  a checkpoint that was kept outside
   --leaves FILE      writes node, number and hash of every leaf, for other tools
@@ -22,6 +25,7 @@ Exit status: 0 it holds, 1 it does not, 2 it could not be checked.";
 struct Args {
     directory: PathBuf,
     outside: Outside,
+    kek: Option<PathBuf>,
     leaves: Option<PathBuf>,
     json: bool,
 }
@@ -47,7 +51,7 @@ fn main() -> ExitCode {
 /// None when help is asked for.
 fn args() -> Result<Option<Args>, String> {
     let mut outside = Outside::default();
-    let (mut directory, mut leaves, mut json) = (None, None, false);
+    let (mut directory, mut kek, mut leaves, mut json) = (None, None, None, false);
     let mut given = std::env::args_os().skip(1);
     while let Some(arg) = given.next() {
         let mut file = || given.next().map(PathBuf::from);
@@ -64,6 +68,7 @@ fn args() -> Result<Option<Args>, String> {
                     .add_checkpoint(&path)
                     .map_err(|error| error.to_string())?;
             }
+            Some("--kek-file") => kek = Some(file().ok_or("--kek-file needs a file")?),
             Some("--leaves") => leaves = Some(file().ok_or("--leaves needs a file")?),
             Some(other) if other.starts_with('-') => {
                 return Err(format!("{other} is not known\n{USAGE}"));
@@ -76,6 +81,7 @@ fn args() -> Result<Option<Args>, String> {
     Ok(Some(Args {
         directory,
         outside,
+        kek,
         leaves,
         json,
     }))
@@ -87,8 +93,12 @@ fn run(args: &Args) -> io::Result<bool> {
         .as_ref()
         .map(|path| File::create(path).map(BufWriter::new))
         .transpose()?;
+    let store = match &args.kek {
+        Some(path) => Store::open(&args.directory, &KekSource::File(path.clone()), "default")?,
+        None => Store::without_keys(&args.directory),
+    };
     let report = check(
-        &args.directory,
+        &store,
         &args.outside,
         &mut |node, seq, leaf| match &mut file {
             Some(file) => writeln!(file, "{node} {seq} {leaf}"),

@@ -3,7 +3,7 @@
 //! ```text
 //! log/<node>/checkpoints   every checkpoint with the subtrees since the one before; only ever appended to
 //! log/<node>/latest        the last checkpoint alone, a signed note
-//! log/<node>/key           the private key, readable by Weir's account only; key.next while one takes over
+//! log/<node>/key           the private key, wrapped under the key-encryption key; key.next while one takes over
 //! log/<node>/ask           written by `weir records checkpoint`: somebody asks for a checkpoint or a new key
 //! ```
 //! Decides that nothing is signed that is not on the disk: the caller syncs first, and after a sync that failed nothing is
@@ -20,8 +20,10 @@ use weir_evidence::{
 };
 
 use super::{leaves, open, sidecar};
+use crate::keys::{DataKey, KeyError};
 use crate::lane::Shared;
 use crate::paths::{FileName, Layout, sync_directory};
+use crate::store::Store;
 
 /// The file of all checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
@@ -35,7 +37,7 @@ pub(crate) const NEXT_KEY: &str = "key.next";
 /// The log of one node, open for writing.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    pub(super) layout: Layout,
+    pub(super) store: Store,
     pub(super) node: String,
     pub(super) directory: PathBuf,
     pub(super) key: SigningKey,
@@ -69,9 +71,10 @@ impl Chain {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn begin_journal(&mut self, name: &FileName) -> io::Result<()> {
-        let path = self.layout.journals().join(name.to_string());
-        self.maker = Some(LeafMaker::new(sidecar::make_secret(&path)?));
+    pub(crate) fn begin_journal(&mut self, name: &FileName, key: &DataKey) -> io::Result<()> {
+        let path = self.store.layout().journals().join(name.to_string());
+        let secret = sidecar::make_secret(&self.store, key, &path)?;
+        self.maker = Some(LeafMaker::new(secret));
         self.hints = Vec::new();
         Ok(())
     }
@@ -150,8 +153,7 @@ impl Chain {
             .then(|| SigningKey::random(self.key.verifier().name()).map_err(io::Error::other))
             .transpose()?;
         if let Some(next) = &next {
-            let text = format!("{}\n", next.to_text());
-            sidecar::write(&self.directory.join(NEXT_KEY), text.as_bytes())?;
+            put_key(&self.store, &self.node, NEXT_KEY, next)?;
         }
         let entry = self.entry(why, now, next.as_ref())?;
         self.keep(&entry)?;
@@ -224,19 +226,39 @@ impl Chain {
     }
 }
 
+/// The private key of this file; None when there is none or it cannot be understood.
+///
+/// # Errors
+/// When the file cannot be read or unwrapped.
+pub(super) fn get_key(
+    store: &Store,
+    node: &str,
+    name: &str,
+) -> Result<Option<SigningKey>, KeyError> {
+    let bytes = store.log_secret(node, (name, KEY))?;
+    let text = bytes
+        .as_deref()
+        .map(|bytes| std::str::from_utf8(bytes).unwrap_or_default());
+    Ok(text.and_then(|text| SigningKey::from_text(text).ok()))
+}
+
+/// Keeps a private key, wrapped. A key that takes over is called what it will be, so that taking over is a renaming.
+pub(super) fn put_key(
+    store: &Store,
+    node: &str,
+    name: &str,
+    key: &SigningKey,
+) -> Result<(), KeyError> {
+    let text = zeroize::Zeroizing::new(key.to_text());
+    store.put_log_secret(node, (name, KEY), text.as_bytes())
+}
+
 /// The entries of a log as its file has them; [`weir_evidence::entries`] over it.
 pub(super) fn read(
     path: &Path,
     take: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     weir_evidence::entries(&mut io::BufReader::new(File::open(path)?), take)
-}
-
-/// What a file of this path says as one line.
-pub(super) fn line(path: &Path) -> io::Result<String> {
-    let text = std::fs::read_to_string(path)?;
-    let line = text.strip_suffix('\n').unwrap_or_default();
-    Ok(line.to_owned())
 }
 
 /// SHA-256 of a segment, as a checkpoint names it.

@@ -18,7 +18,11 @@ pub use rows::{FileRows, Happening, ProvenRow, RowFile, row_files};
 
 use std::path::{Path, PathBuf};
 
+use weir_evidence::SigningKey;
+
+use crate::keys::KeyError;
 use crate::paths::Layout;
+use crate::store::Store;
 
 pub(crate) use leaf::leaves;
 
@@ -38,6 +42,25 @@ pub fn logs(directory: &Path) -> std::io::Result<Vec<String>> {
         .collect();
     names.sort();
     Ok(names)
+}
+
+/// The secrets of a log that lie wrapped in its directory, each with what it is called there.
+pub(crate) const SECRETS: [(&str, &str); 2] = [(KEY, KEY), (chain::NEXT_KEY, KEY)];
+
+/// The private key that signs the log of a node; None when there is none or it cannot be understood.
+///
+/// # Errors
+/// When it cannot be read, or not be unwrapped with the keys of the store.
+pub fn signing_key(store: &Store, node: &str) -> Result<Option<SigningKey>, KeyError> {
+    chain::get_key(store, node, KEY)
+}
+
+/// Keeps a private key as the one that signs the log of a node.
+///
+/// # Errors
+/// When it cannot be wrapped or written.
+pub fn put_signing_key(store: &Store, node: &str, key: &SigningKey) -> Result<(), KeyError> {
+    chain::put_key(store, node, KEY, key)
 }
 
 /// What stands between a node's name and a number in the name of a log that was set aside.

@@ -16,7 +16,9 @@ use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, VerifierKey}
 use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY};
 use super::rows::{Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
+use crate::keys::KeyError;
 use crate::paths::{Layout, sync_directory};
+use crate::store::Store;
 
 /// What there is to tell of an opened log.
 #[derive(Debug, Default)]
@@ -54,18 +56,19 @@ impl From<io::Error> for Fault {
 /// # Errors
 /// When a file cannot be read or written. What is damaged is no error: it is set aside.
 pub(crate) fn open(
-    layout: &Layout,
+    store: &Store,
     node: &str,
     next: u64,
     every: Duration,
 ) -> io::Result<(Chain, Told)> {
+    let layout = store.layout();
     let directory = layout.log(node);
     let mut told = Told {
         notes: Vec::new(),
         next,
     };
     make(&directory)?;
-    let stored = match read(&directory) {
+    let stored = match read(store, node) {
         Ok(stored) => stored,
         Err(Fault::File(error)) => return Err(error),
         Err(Fault::Damage(why)) => {
@@ -78,7 +81,7 @@ pub(crate) fn open(
     };
     let is_new_log = !told.notes.is_empty();
     let named = stored.as_ref().map(|stored| stored.named.clone());
-    let mut chain = assemble(layout, node, &directory, stored, every)?;
+    let mut chain = assemble(store, node, stored, every)?;
     continue_from_disk(&mut chain, &mut told, is_new_log)?;
     name_unnamed(&mut chain, &named.unwrap_or_default())?;
     Ok((chain, told))
@@ -93,7 +96,8 @@ fn make(directory: &Path) -> io::Result<()> {
 }
 
 /// What is there; None when no checkpoint was ever signed.
-fn read(directory: &Path) -> Result<Option<Stored>, Fault> {
+fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
+    let directory = &store.layout().log(node);
     let path = directory.join(CHECKPOINTS);
     let mut found = Found::default();
     match chain::read(&path, &mut |at, bytes| {
@@ -124,7 +128,7 @@ fn read(directory: &Path) -> Result<Option<Stored>, Fault> {
     }
     follow_latest(directory, &last)?;
     Ok(Some(Stored {
-        key: key_in_force(directory, &found.log)?,
+        key: key_in_force(store, node, &found.log)?,
         log: found.log,
         named: found.named,
         length: found.length,
@@ -172,9 +176,10 @@ impl Found {
 }
 
 /// The private key that is to sign next; finishes a change of keys that a crash interrupted.
-fn key_in_force(directory: &Path, log: &Log) -> Result<SigningKey, Fault> {
+fn key_in_force(store: &Store, node: &str, log: &Log) -> Result<SigningKey, Fault> {
+    let directory = &store.layout().log(node);
     let is_right = |key: &SigningKey| log.key.as_ref() == Some(key.verifier());
-    let of = |name: &str| read_key(&directory.join(name));
+    let of = |name: &str| read_key(store, node, name);
     let key = of(KEY)?.filter(is_right);
     let next = of(NEXT_KEY)?.filter(is_right);
     match (key, next) {
@@ -191,12 +196,11 @@ fn key_in_force(directory: &Path, log: &Log) -> Result<SigningKey, Fault> {
 }
 
 /// A private key; None when there is none or it cannot be understood.
-fn read_key(path: &Path) -> Result<Option<SigningKey>, Fault> {
-    match chain::line(path) {
-        Ok(text) => Ok(SigningKey::from_text(&text).ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
-        Err(error) => Err(error.into()),
+fn read_key(store: &Store, node: &str, name: &str) -> Result<Option<SigningKey>, Fault> {
+    match chain::get_key(store, node, name) {
+        Ok(key) => Ok(key),
+        Err(KeyError::Altered { .. }) => Ok(None),
+        Err(error) => Err(io::Error::from(error).into()),
     }
 }
 
@@ -236,18 +240,18 @@ fn set_aside(layout: &Layout, node: &str, directory: &Path) -> io::Result<String
 }
 
 fn assemble(
-    layout: &Layout,
+    store: &Store,
     node: &str,
-    directory: &Path,
     stored: Option<Stored>,
     every: Duration,
 ) -> io::Result<Chain> {
     use std::os::unix::fs::OpenOptionsExt;
+    let directory = &store.layout().log(node);
     let (log, key, length) = match stored {
         Some(Stored {
             log, key, length, ..
         }) => (log, key, length),
-        None => (Log::default(), first_key(directory, node)?, 0),
+        None => (Log::default(), first_key(store, node)?, 0),
     };
     let file = File::options()
         .append(true)
@@ -261,7 +265,7 @@ fn assemble(
         .as_ref()
         .map_or((0, 0), |last| (last.first, last.last));
     Ok(Chain {
-        layout: layout.clone(),
+        store: store.clone(),
         node: node.to_owned(),
         directory: directory.to_owned(),
         key,
@@ -284,9 +288,8 @@ fn assemble(
 
 /// The key of a log that has no checkpoint yet: the one that an interrupted start left, or a new one. Its name is the log's, with
 /// a random part, so that no two logs are taken for each other.
-fn first_key(directory: &Path, node: &str) -> io::Result<SigningKey> {
-    let path = directory.join(KEY);
-    match read_key(&path) {
+fn first_key(store: &Store, node: &str) -> io::Result<SigningKey> {
+    match read_key(store, node, KEY) {
         Ok(Some(key)) => return Ok(key),
         Ok(None) => {}
         Err(Fault::File(error)) => return Err(error),
@@ -298,7 +301,7 @@ fn first_key(directory: &Path, node: &str) -> io::Result<SigningKey> {
         .map_err(|_| io::Error::other("the system has no randomness"))?;
     let name = format!("weir/{node}/{:016x}", u64::from_be_bytes(number));
     let key = SigningKey::random(&name).map_err(io::Error::other)?;
-    sidecar::write(&path, format!("{}\n", key.to_text()).as_bytes())?;
+    chain::put_key(store, node, KEY, &key)?;
     Ok(key)
 }
 
@@ -340,7 +343,7 @@ pub(super) fn read_again(chain: &mut Chain) -> io::Result<()> {
 }
 
 fn own_files(chain: &Chain) -> io::Result<Vec<RowFile>> {
-    let mut files = row_files(chain.layout.root())?;
+    let mut files = row_files(chain.store.directory())?;
     files.retain(|file| file.node == chain.node);
     Ok(files)
 }
@@ -355,7 +358,7 @@ fn take_in(chain: &mut Chain, files: &[RowFile], told: &mut Told) -> io::Result<
             // Rows that outlived the process that wrote them may still be on their way to the disk.
             File::open(&file.path)?.sync_all()?;
         }
-        let rows = file.rows()?.rows;
+        let rows = file.rows(&chain.store)?.rows;
         let new = rows.iter().filter(|row| row.seq > after);
         let (from, to) = (new.clone().next(), new.clone().next_back());
         for row in new {

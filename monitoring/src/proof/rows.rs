@@ -7,15 +7,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use weir_evidence::{Hash, LeafMaker, SealedFile};
+use parquet::file::metadata::PageIndexPolicy;
+use weir_evidence::{Hash, LeafMaker, SealedFile, Secret};
 
 use super::{leaves, sidecar};
 use crate::adapt::{Cells, adapt};
+use crate::hosts;
 use crate::notes;
 use crate::paths::{FileName, Layout};
 use crate::record::Col;
 use crate::replay::Replay;
+use crate::segment;
+use crate::store::Store;
 use crate::words::{End, Kind};
 
 /// A journal or segment.
@@ -76,6 +79,8 @@ pub struct FileRows {
     pub rows: Vec<ProvenRow>,
     /// Whether it has a secret, without which its rows prove nothing.
     pub has_secret: bool,
+    /// Whether the filter of hosts beside a segment is not what was written.
+    pub is_filter_damaged: bool,
     /// Bytes of a journal that hold no rows because they are damaged.
     pub damaged: u64,
     /// Bytes at the end of a journal that are no whole write.
@@ -117,20 +122,22 @@ impl RowFile {
     ///
     /// # Errors
     /// When the file or its secret cannot be read, or holds something that no row of Weir is.
-    pub fn rows(&self) -> io::Result<FileRows> {
-        let secret = sidecar::read_secret(&self.path)
-            .map_err(|error| io::Error::other(format!("its secret cannot be used: {error}")))?;
+    pub fn rows(&self, store: &Store) -> io::Result<FileRows> {
+        let secret = sidecar::read_secret(store, &self.path).map_err(|error| {
+            io::Error::new(error.kind(), format!("its secret cannot be used: {error}"))
+        })?;
         let mut found = FileRows {
             has_secret: secret.is_some(),
             ..FileRows::default()
         };
         let mut maker = secret.map(LeafMaker::new);
         let mut take = |batch: &RecordBatch| add(batch, maker.as_mut(), &mut found.rows);
-        let (mut damaged, mut torn) = (0, 0);
+        let (mut damaged, mut torn, mut is_filter_damaged) = (0, 0, false);
         if self.last.is_some() {
-            read_segment(&self.path, &mut take)?;
+            read_segment(store, &self.path, &mut take)?;
+            is_filter_damaged = !hosts::is_whole(store, &self.path);
         } else {
-            let mut replay = Replay::open(&self.path)?;
+            let mut replay = Replay::open(store, &self.path)?;
             while let Some(batch) = replay.next()? {
                 take(&batch)?;
             }
@@ -140,8 +147,17 @@ impl RowFile {
             }
         }
         (found.damaged, found.torn) = (damaged, torn);
+        found.is_filter_damaged = is_filter_damaged;
         found.rows.sort_by_key(|row| row.seq);
         Ok(found)
+    }
+
+    /// The secret from which the salts of its rows derive; None when it has none. For checks with other tools.
+    ///
+    /// # Errors
+    /// When it cannot be read or decrypted.
+    pub fn secret(&self, store: &Store) -> io::Result<Option<Secret>> {
+        sidecar::read_secret(store, &self.path)
     }
 
     /// The hints of a segment: one byte a row; None when it has none.
@@ -169,10 +185,11 @@ impl RowFile {
 }
 
 fn read_segment(
+    store: &Store,
     path: &Path,
     take: &mut dyn FnMut(&RecordBatch) -> io::Result<()>,
 ) -> io::Result<()> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)
+    let reader = segment::reader(store, File::open(path)?, PageIndexPolicy::Skip)
         .and_then(|builder| builder.with_batch_size(8192).build())
         .map_err(io::Error::other)?;
     for batch in reader {

@@ -1,8 +1,8 @@
 //! The small files beside a journal or segment: its secret, and one byte of each leaf.
 //!
 //! ```text
-//! journal/<node>-<first>.secret                        while rows come in
-//! segments/<day>/<node>-<first>-<last>.secret, .hints   once they are sealed
+//! journal/<node>-<first>.secret                        while rows come in, sealed under the journal's key
+//! segments/<day>/<node>-<first>-<last>.secret, .hints   once they are sealed, the secret under the period's event key
 //! ```
 //! Without the secret nobody can test guesses of fields that were withheld: removing it is how a segment is forgotten for good.
 //! The hints, the first byte of each leaf in order of `seq`, prove nothing: they name the row where a check fails.
@@ -12,6 +12,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use weir_evidence::Secret;
+
+use crate::keys::DataKey;
+use crate::store::{self, Store};
 
 /// Where the secret of a journal or segment lies.
 pub(crate) fn secret_path(file: &Path) -> PathBuf {
@@ -23,38 +26,49 @@ pub(crate) fn hints_path(segment: &Path) -> PathBuf {
     segment.with_extension("hints")
 }
 
-/// The secret of a journal or segment; None when it has none, which is so for what an older Weir wrote.
+/// The secret of a journal or segment; None when it has none.
 ///
 /// # Errors
 /// When it cannot be read, or is none.
-pub(crate) fn read_secret(file: &Path) -> io::Result<Option<Secret>> {
+pub(crate) fn read_secret(store: &Store, file: &Path) -> io::Result<Option<Secret>> {
+    let Some(bytes) = store.read_sealed(&secret_path(file))? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    Secret::from_text(text).map(Some).map_err(io::Error::other)
+}
+
+/// Writes the secret of a journal or segment, sealed under its key.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write_secret(
+    store: &Store,
+    key: &DataKey,
+    file: &Path,
+    secret: &Secret,
+) -> io::Result<()> {
     let path = secret_path(file);
-    match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-        Ok(bytes) => {
-            let text = String::from_utf8(bytes).unwrap_or_default();
-            Secret::from_text(&text).map(Some).map_err(io::Error::other)
-        }
-    }
+    let text = zeroize::Zeroizing::new(secret.to_text());
+    write(&path, &store.seal(key, &path, text.as_bytes())?)
 }
 
 /// A new secret for the journal of this path, durable except for its name, which the journal's first sync makes so.
 ///
 /// # Errors
 /// When it cannot be written; nothing is left behind then.
-pub(crate) fn make_secret(journal: &Path) -> io::Result<Secret> {
+pub(crate) fn make_secret(store: &Store, key: &DataKey, journal: &Path) -> io::Result<Secret> {
     let secret = Secret::random().map_err(io::Error::other)?;
-    let path = secret_path(journal);
-    write(&path, secret.to_text().as_bytes()).inspect_err(|_| {
+    write_secret(store, key, journal, &secret).inspect_err(|_| {
         // Best effort: the next attempt writes over it.
-        let _ = fs::remove_file(&path);
+        let _ = fs::remove_file(secret_path(journal));
     })?;
     Ok(secret)
 }
 
-/// Removes the secret of a journal that is gone.
-pub(crate) fn remove_secret(journal: &Path) -> io::Result<()> {
+/// Removes what lies beside a journal that is gone. Its key is destroyed: what is left of its bytes on the disk says nothing.
+pub(crate) fn remove_beside(journal: &Path) -> io::Result<()> {
+    crate::keys::destroy_file(&store::journal_key_path(journal))?;
     match fs::remove_file(secret_path(journal)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -1,6 +1,6 @@
 //! Reading one segment: only the row groups, pages and columns that a query needs.
 //!
-//! Decides by statistics, page index and bloom filter what can be left unread. What matches is decided by the matcher, on the
+//! Decides by statistics, page index and filter of hosts what can be left unread. What matches is decided by the matcher, on the
 //! rows themselves.
 
 use std::fs::File;
@@ -15,20 +15,20 @@ use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
+    ArrowPredicateFn, ParquetRecordBatchReader, RowFilter, RowSelection,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
 use super::Matcher;
 use crate::adapt::adapt;
+use crate::hosts;
 use crate::record::Col;
+use crate::segment::{self, Builder};
+use crate::store::Store;
 
 /// Rows decoded at a time.
 const BATCH: usize = 4096;
-
-type Builder = ParquetRecordBatchReaderBuilder<File>;
 
 /// Why a segment was not scanned to its end.
 pub(super) enum ScanError {
@@ -46,12 +46,13 @@ impl From<ParquetError> for ScanError {
 
 /// Hands every matching row of a segment that began within `times` (both inclusive) to `each`, in today's columns.
 pub(super) fn scan(
+    store: &Store,
     path: &Path,
     matcher: &Matcher,
     times: (i64, i64),
     each: &mut dyn FnMut(RecordBatch) -> Result<(), ArrowError>,
 ) -> Result<(), ScanError> {
-    let Some(mut reader) = decoding(|| open(path, matcher, times))? else {
+    let Some(mut reader) = decoding(|| open(store, path, matcher, times))? else {
         return Ok(());
     };
     while let Some(batch) = decoding(|| {
@@ -81,13 +82,18 @@ fn decoding<T>(step: impl FnOnce() -> Result<T, ScanError>) -> Result<T, ScanErr
 
 /// A reader of the matching rows; None when statistics tell that there are none.
 fn open(
+    store: &Store,
     path: &Path,
     matcher: &Matcher,
     times: (i64, i64),
 ) -> Result<Option<ParquetRecordBatchReader>, ScanError> {
     let file = File::open(path).map_err(|error| ScanError::File(error.to_string()))?;
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let builder = Builder::try_new_with_options(file, options)?;
+    if let Some(host) = matcher.host.as_ref().filter(|host| host.is_exact())
+        && !hosts::may_hold(store, path, &host.name)
+    {
+        return Ok(None);
+    }
+    let builder = segment::reader(store, file, PageIndexPolicy::Optional)?;
     let bounds = Bounds { matcher, times };
     let groups = bounds.row_groups(&builder)?;
     if groups.is_empty() {
@@ -139,18 +145,8 @@ impl Bounds<'_> {
                 *may = *may && self.may_hold(col, &mins, &maxes, group);
             }
         }
-        let may = may
-            .into_iter()
-            .enumerate()
-            .filter(|(_, may)| *may)
-            .map(|(group, _)| group);
-        let mut found = Vec::new();
-        for group in may {
-            if self.may_hold_host(builder, group)? {
-                found.push(group);
-            }
-        }
-        Ok(found)
+        let may = may.into_iter().enumerate().filter(|(_, may)| *may);
+        Ok(may.map(|(group, _)| group).collect())
     }
 
     /// Rows of the pages that may hold a match; None when pages tell nothing.
@@ -238,27 +234,6 @@ impl Bounds<'_> {
             },
             _ => true,
         }
-    }
-
-    /// Asks the bloom filters for an exact host, in both columns that may hold it.
-    fn may_hold_host(&self, builder: &Builder, group: usize) -> Result<bool, ParquetError> {
-        let Some(host) = self.matcher.host.as_ref().filter(|host| host.is_exact()) else {
-            return Ok(true);
-        };
-        let columns = builder.parquet_schema().columns();
-        for col in [Col::host, Col::sni] {
-            let Some(place) = columns
-                .iter()
-                .position(|column| column.name() == col.name())
-            else {
-                continue;
-            };
-            match builder.get_row_group_column_bloom_filter(group, place)? {
-                Some(filter) if !filter.check(&host.name.as_str()) => {}
-                _ => return Ok(true),
-            }
-        }
-        Ok(false)
     }
 }
 

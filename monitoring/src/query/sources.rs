@@ -17,6 +17,7 @@ use super::{FileRead, Matcher, Order, SearchError, Searched, Unreadable, scan};
 use crate::paths::{FileName, Layout, Period};
 use crate::replay::Replay;
 use crate::segment::Facts;
+use crate::store::Store;
 
 /// A sealed segment.
 struct Segment {
@@ -26,6 +27,7 @@ struct Segment {
 }
 
 pub(super) struct Sources {
+    store: Store,
     layout: Layout,
     journals: Vec<(String, Replay)>,
     /// By period, oldest first.
@@ -37,9 +39,10 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn open(directory: &Path, matcher: &Matcher) -> io::Result<Sources> {
-        let layout = Layout::new(directory);
+    pub(super) fn open(store: &Store, matcher: &Matcher) -> io::Result<Sources> {
+        let layout = store.layout().clone();
         let mut sources = Sources {
+            store: store.clone(),
             layout,
             journals: Vec::new(),
             segments: BTreeMap::new(),
@@ -50,7 +53,7 @@ impl Sources {
         let mut unsealed = BTreeSet::new();
         for (name, path) in sources.layout.list_journals()? {
             let shown = sources.layout.shown(&path);
-            match Replay::open(&path) {
+            match Replay::open(store, &path) {
                 Ok(replay) => {
                     unsealed.insert((name.node, name.first));
                     sources.journals.push((shown, replay));
@@ -136,7 +139,7 @@ impl Sources {
         period: &mut Vec<Segment>,
     ) -> Result<(), SearchError> {
         for segment in period.iter_mut().filter(|segment| segment.facts.is_none()) {
-            match Facts::read(&segment.path) {
+            match Facts::read(&self.store, &segment.path) {
                 Ok(facts) => segment.facts = Some(facts),
                 Err(error) => self.note_unreadable(&segment.path, &error.to_string()),
             }
@@ -170,7 +173,9 @@ impl Sources {
         let name = self.layout.shown(path);
         let file = self.number_of(&name, false);
         let times = window.times();
-        let scanned = scan::scan(path, matcher, times, &mut |batch| window.offer(batch, file));
+        let scanned = scan::scan(&self.store, path, matcher, times, &mut |batch| {
+            window.offer(batch, file)
+        });
         match scanned {
             Ok(()) => Ok(()),
             Err(scan::ScanError::Rows(error)) => Err(error),

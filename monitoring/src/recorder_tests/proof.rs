@@ -11,7 +11,7 @@ use crate::journal::create_file;
 use crate::paths::Layout;
 use crate::proof::{self, Asked};
 use crate::testing::{
-    Traffic, all_rows, check, holds, numbered, of_kind, settings, stop, wait_until,
+    Traffic, all_rows, check, holds, numbered, of_kind, settings, stop, store, verified, wait_until,
 };
 use crate::{Kind, Recorder};
 
@@ -25,6 +25,11 @@ fn record(directory: &Path, rows: u64) {
 
 fn log_file(directory: &Path, name: &str) -> std::path::PathBuf {
     proof::log_directory(directory, "weir").join(name)
+}
+
+fn signing_key(directory: &Path) -> String {
+    let key = proof::signing_key(&store(directory), "weir").unwrap();
+    key.unwrap().to_text()
 }
 
 fn latest(directory: &Path) -> Checkpoint {
@@ -97,12 +102,12 @@ fn numbers_of_the_log_go_on_over_restarts_and_a_question_is_answered_lm_29() {
 fn a_newer_key_is_introduced_by_the_older_and_the_log_goes_on_lm_31() {
     let directory = tempfile::tempdir().unwrap();
     record(directory.path(), 10);
-    let old = std::fs::read_to_string(log_file(directory.path(), "key")).unwrap();
+    let old = signing_key(directory.path());
     let recorder = Recorder::start(settings(directory.path())).unwrap();
     wait_until(&recorder, "signed", |health| health.checkpoint >= 3);
     proof::ask(directory.path(), "weir", Asked::Rotation).unwrap();
     wait_until(&recorder, "rotated", |health| health.checkpoint >= 5);
-    let new = std::fs::read_to_string(log_file(directory.path(), "key")).unwrap();
+    let new = signing_key(directory.path());
     assert_ne!(old, new);
     stop(&recorder);
     record(directory.path(), 10);
@@ -259,10 +264,14 @@ fn plausible_traffic_proves_row_by_row_lm_29() {
     stop(&recorder);
     let mut leaves = Vec::new();
     let outside = weir_verify::Outside::default();
-    let report = weir_verify::check(directory.path(), &outside, &mut |_, seq, leaf| {
-        leaves.push((seq, *leaf));
-        Ok(())
-    })
+    let report = weir_verify::check(
+        &verified(directory.path()),
+        &outside,
+        &mut |_, seq, leaf| {
+            leaves.push((seq, *leaf));
+            Ok(())
+        },
+    )
     .unwrap();
     assert!(report.holds(), "{}", report.to_text());
     assert_eq!(report.logs[0].proved, 5_002);

@@ -60,7 +60,7 @@ impl Writer {
         };
         if now >= self.due.looked + PAUSE {
             self.due.looked = now;
-            let asked = ask::take(&self.layout.log(&self.settings.node));
+            let asked = ask::take(&self.store.layout().log(&self.settings.node));
             self.due.asked = asked.or(self.due.asked);
         }
         let every = self.settings.checkpoint;
@@ -96,7 +96,7 @@ impl Writer {
             return Ok(());
         }
         let (node, every) = (&self.settings.node, self.settings.checkpoint);
-        let (chain, told) = proof::open::open(&self.layout, node, self.next, every)
+        let (chain, told) = proof::open::open(&self.store, node, self.next, every)
             .map_err(|error| io::Error::new(error.kind(), format!("the log: {error}")))?;
         self.next = told.next;
         let now = self.clock.wall();
