@@ -28,6 +28,7 @@ mod memory;
 mod metrics;
 mod pages;
 mod pool;
+mod recording;
 mod reload;
 mod reply;
 mod request;

@@ -10,6 +10,7 @@ use crate::descriptors::{self, Ceiling, Uses};
 use crate::held;
 use crate::listener;
 use crate::login::Verifier;
+use crate::recording;
 use crate::reload::{self, Origin};
 use crate::resolve::{Names, Resolver};
 use crate::sealed;
@@ -36,7 +37,7 @@ use weir_categories::Report;
 use weir_config::{Faults, Loaded, LogFormat, LogLevel, Settings};
 use weir_console::Hosts;
 use weir_host::Host;
-use weir_monitoring::{Recorder, RecorderSettings};
+use weir_monitoring::Recorder;
 
 /// How long a cut connection may take to write its last row.
 const AFTER_CUT: Duration = Duration::from_secs(2);
@@ -160,19 +161,7 @@ fn ceiling(settings: &Settings, descriptors: usize) -> Ceiling {
 
 fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
     let settings = &first.settings;
-    let records = &settings.records;
-    let recorder = Recorder::start(RecorderSettings {
-        directory: settings.records_directory(),
-        flush: records.flush,
-        sync: records.sync,
-        segment_rows: records.segment_rows,
-        seal_after: records.seal_after,
-        checkpoint: records.checkpoint,
-        retain: records.retain,
-        queue: records.queue,
-        node: "weir".into(),
-    })
-    .context("records")?;
+    let recorder = Recorder::start(recording::settings(settings)?).context("records")?;
     let no_randomness = || anyhow!("the system has no randomness");
     let mut pseudonym = [0; 4];
     getrandom::fill(&mut pseudonym).map_err(|_| no_randomness())?;

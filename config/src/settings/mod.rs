@@ -344,7 +344,7 @@ pub struct Warn {
 }
 
 /// `[records]`
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Records {
     /// Longest wait of a record before it is in the journal.
     pub flush: Duration,
@@ -358,6 +358,12 @@ pub struct Records {
     pub checkpoint: Duration,
     /// Age of a segment.
     pub retain: Duration,
+    /// Age of content.
+    pub retain_content: Duration,
+    /// Where the key-encryption key is; None for a key file of Weir's own.
+    pub kek: Option<String>,
+    /// Whose records these are.
+    pub tenant: String,
     /// Records that may wait.
     pub queue: usize,
     /// A request that runs longer gets an opening record.
@@ -412,6 +418,10 @@ pub(crate) const RESTART: &[(&str, Same)] = &[
     }),
     ("records.checkpoint", |a, b| {
         a.records.checkpoint == b.records.checkpoint
+    }),
+    ("records.kek", |a, b| a.records.kek == b.records.kek),
+    ("records.tenant", |a, b| {
+        a.records.tenant == b.records.tenant
     }),
     ("records.queue", |a, b| a.records.queue == b.records.queue),
     ("log", |a, b| a.log == b.log),

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod export;
 mod filter;
+mod rekey;
 mod retain;
 mod search;
 mod verify;
@@ -34,6 +35,8 @@ pub(crate) enum Records {
     Checkpoint(checkpoint::CheckpointCommand),
     /// Let a new key sign the log from now on, introduced by the present one.
     RotateKey(checkpoint::RotateKey),
+    /// Wrap the keys that records are encrypted under in a new key-encryption key.
+    Rekey(rekey::Rekey),
 }
 
 impl Records {
@@ -49,6 +52,7 @@ impl Records {
             Records::Verify(verify) => verify.run(loaded, out),
             Records::Checkpoint(checkpoint) => checkpoint.run(loaded, out),
             Records::RotateKey(rotate) => rotate.run(loaded, out),
+            Records::Rekey(rekey) => rekey.run(loaded, out),
         }
     }
 }

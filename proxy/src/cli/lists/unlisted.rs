@@ -10,6 +10,8 @@ use weir_categories::Names;
 use weir_config::{Loaded, Purpose};
 use weir_monitoring::query::{Query, visits};
 
+use crate::recording;
+
 use super::super::records::{note, purpose, whole};
 use super::super::{Answer, Failure, output};
 
@@ -53,7 +55,8 @@ impl Unlisted {
             ..Query::default()
         };
         note(loaded, "lists unlisted", self.purpose, &query)?;
-        let counted = visits(&loaded.settings.records_directory(), &query);
+        let store = recording::store(&loaded.settings).map_err(Failure::refused)?;
+        let counted = visits(&store, &query);
         let mut counted = counted.map_err(Failure::refused)?;
         let mut domains: BTreeMap<String, Domain> = BTreeMap::new();
         for (host, visits) in std::mem::take(&mut counted.hosts) {

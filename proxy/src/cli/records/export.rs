@@ -13,6 +13,7 @@ use weir_monitoring::query::{Order, Query};
 use super::super::{Answer, Failure, audit, output};
 use super::filter::{Filter, unknown_user};
 use super::{note, purpose, whole};
+use crate::recording;
 use crate::users::file;
 
 /// Arguments of `weir records export`.
@@ -80,7 +81,7 @@ impl Export {
         query: &Query,
         out: &mut (dyn Write + Send),
     ) -> Result<Statement, Failure> {
-        let records = &loaded.settings.records_directory();
+        let records = &recording::store(&loaded.settings).map_err(Failure::refused)?;
         let exported = export::run(records, query, self.format, self.purpose.as_str(), out);
         let mut statement = exported.map_err(|error| match error {
             ExportError::Purpose(error) => Failure::Arguments(error.to_string()),

@@ -10,6 +10,8 @@ use weir_config::{Loaded, Purpose};
 use weir_monitoring::export::{Encoder, Format};
 use weir_monitoring::query::{self, Order};
 
+use crate::recording;
+
 use super::super::{Answer, Failure, output, when};
 use super::filter::{Filter, unknown_user};
 use super::{note, purpose, whole};
@@ -45,8 +47,8 @@ impl Search {
         let query = self.filter.query(order, loaded)?;
         note(loaded, "records search", self.purpose, &query)?;
         let mut failed = None;
-        let directory = loaded.settings.records_directory();
-        let searched = query::search(&directory, &query, &mut |batch| {
+        let store = recording::store(&loaded.settings).map_err(Failure::refused)?;
+        let searched = query::search(&store, &query, &mut |batch| {
             let mut lines = Vec::new();
             let encoded = Encoder::new(Format::Jsonl, &mut lines).and_then(|mut encoder| {
                 encoder.write(batch)?;

@@ -370,3 +370,40 @@ fn while_weir_runs_it_removes_what_is_due_itself() {
     );
     recorder.stop(Duration::from_secs(10)).unwrap();
 }
+
+#[test]
+fn a_new_key_encryption_key_takes_over_and_without_it_nothing_is_shown_lm_16() {
+    let (directory, mut loaded) = recorded();
+    let told = said(&["rekey"], &loaded);
+    assert!(told.contains("wrapped in the key with number"), "{told}");
+    let search = ["search", "--purpose", "facts", "--user", "anna", "--json"];
+    assert_eq!(said(&search, &loaded).lines().count(), 2);
+    let new = directory.path().join("new-kek");
+    fs::write(&new, [3; 32]).unwrap();
+    let source = format!("file:{}", new.display());
+    let told = said(&["rekey", "--to", &source], &loaded);
+    assert!(told.contains(&format!("kek = \"{source}\"")), "{told}");
+    let refused = records(&search)
+        .unwrap()
+        .run(&loaded, &mut Vec::new())
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("encrypted under the key with number"),
+        "{refused}"
+    );
+    loaded.settings.records.kek = Some(source);
+    assert_eq!(said(&search, &loaded).lines().count(), 2);
+    assert_eq!(
+        records(&["rekey", "--to", "vault:x"])
+            .unwrap_err()
+            .exit_code(),
+        2
+    );
+    // A key of somebody else's is not exchanged without being told for which.
+    assert!(matches!(
+        records(&["rekey"]).unwrap().run(&loaded, &mut Vec::new()),
+        Err(Failure::Refused(_))
+    ));
+}

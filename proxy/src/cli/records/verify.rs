@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use weir_config::{Loaded, Purpose};
 use weir_verify::Outside;
 
+use crate::recording;
+
 use super::super::{Answer, Failure, audit, output};
 use super::purpose;
 
@@ -39,7 +41,8 @@ impl Verify {
         let about = serde_json::json!({ "purpose": self.purpose.as_str() });
         audit::note(&loaded.settings.state, "records verify", about)?;
         let directory = loaded.settings.records_directory();
-        let checked = weir_verify::check(&directory, &outside, &mut |_, _, _| Ok(()));
+        let store = recording::store(&loaded.settings).map_err(Failure::refused)?;
+        let checked = weir_verify::check(&store, &outside, &mut |_, _, _| Ok(()));
         let report = checked
             .map_err(|error| Failure::Refused(format!("{}: {error}", directory.display())))?;
         let about = serde_json::json!({ "holds": report.holds(), "faults": report.faults.len() });
