@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use weir_benches::is_smoke;
-use weir_evidence::{LeafMaker, Secret, Span};
+use weir_evidence::{LeafMaker, Secret, Span, Tag};
 use weir_monitoring::{
     End, EventIds, Identity, Initiator, KekSource, Kind, Lane, Record, Recorder, RecorderSettings,
     Store, Verdict,
@@ -219,17 +219,16 @@ fn record(criterion: &mut Criterion) {
 fn log(criterion: &mut Criterion) {
     let mut maker = LeafMaker::new(Secret::random().expect("the system has randomness"));
     // The groups of an allowed request as the maker above makes it.
-    let groups: [&[usize]; 4] = [
-        &[4, 7, 8, 8, 8, 2, 8, 8],
+    let groups: [&[usize]; 3] = [
+        &[4, 7, 8, 8, 2, 8, 8, 12, 1, 5, 16, 16],
         &[9, 6, 5, 8, 4, 10, 9, 2, 4],
-        &[3, 4, 34, 2, 9, 12, 1],
-        &[5, 8, 8, 8, 16, 16],
+        &[3, 4, 34, 2, 9, 8, 8, 8],
     ];
     let value = [0x61; 64];
     let mut seq = 0;
     let mut leaf = move || {
         seq += 1;
-        maker.begin(seq);
+        maker.begin(seq, 1_790_000_000_000_000, Tag([7; 16]));
         for (number, fields) in (0..).zip(groups) {
             maker.group(number);
             for (id, length) in (1..).zip(fields) {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::hash::Hash;
 use crate::key::VerifierKey;
+use crate::users::{UserEntry, users_root};
 
 /// What brought a checkpoint about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,67 @@ pub struct SealedFile {
     pub path: String,
     /// SHA-256 of all its bytes.
     pub digest: Hash,
+    /// Numbers of its first and last row.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// When its earliest and latest row began, µs since the epoch.
+    pub earliest: i64,
+    /// The latest.
+    pub latest: i64,
+    /// Rows in it.
+    pub rows: u64,
+    /// Entries of its users tree.
+    pub entries: u64,
+    /// The root of that tree.
+    pub users: Hash,
+}
+
+impl SealedFile {
+    /// What is said of a file with these users, whose rows began in this span of time.
+    pub fn new(path: String, digest: Hash, times: (i64, i64), users: &[UserEntry]) -> SealedFile {
+        let first = users.iter().map(|entry| entry.first).min();
+        let last = users.iter().map(|entry| entry.last).max();
+        let rows = users.iter().map(|entry| entry.rows);
+        SealedFile {
+            path,
+            digest,
+            first: first.unwrap_or(0),
+            last: last.unwrap_or(0),
+            earliest: times.0,
+            latest: times.1,
+            rows: rows.fold(0, u64::saturating_add),
+            entries: users.len() as u64,
+            users: users_root(users),
+        }
+    }
+
+    fn line(&self) -> String {
+        let SealedFile { path, digest, .. } = self;
+        format!(
+            "{path} {digest} {} {} {} {} {} {} {}",
+            self.first, self.last, self.earliest, self.latest, self.rows, self.entries, self.users
+        )
+    }
+
+    /// Reads what [`SealedFile::line`] gives; that the form is that one is the caller's to compare.
+    fn parse(line: &str) -> Option<SealedFile> {
+        let mut words = line.split(' ');
+        let path = words.next()?.to_owned();
+        let digest = words.next()?.parse().ok()?;
+        let file = SealedFile {
+            path,
+            digest,
+            first: words.next()?.parse().ok()?,
+            last: words.next()?.parse().ok()?,
+            earliest: words.next()?.parse().ok()?,
+            latest: words.next()?.parse().ok()?,
+            rows: words.next()?.parse().ok()?,
+            entries: words.next()?.parse().ok()?,
+            users: words.next()?.parse().ok()?,
+        };
+        words.next().is_none().then_some(file)
+    }
 }
 
 /// What is said of the log.
@@ -85,6 +147,8 @@ pub struct Checkpoint {
     pub last: u64,
     /// The key that signs the log; stands in the first checkpoint.
     pub key: Option<VerifierKey>,
+    /// Fingerprint of the key of the log's tags; stands in the first checkpoint.
+    pub tag_key: Option<Hash>,
     /// The key that signs all later checkpoints.
     pub next_key: Option<VerifierKey>,
     /// Files sealed since the checkpoint before.
@@ -127,13 +191,17 @@ impl Checkpoint {
             self.first,
             self.last
         );
-        for (word, key) in [("key", &self.key), ("next-key", &self.next_key)] {
-            if let Some(key) = key {
-                let _ = writeln!(text, "{word} {key}");
-            }
+        if let Some(key) = &self.key {
+            let _ = writeln!(text, "key {key}");
         }
-        for SealedFile { path, digest } in &self.sealed {
-            let _ = writeln!(text, "sealed {path} {digest}");
+        if let Some(fingerprint) = &self.tag_key {
+            let _ = writeln!(text, "tag-key {fingerprint}");
+        }
+        if let Some(key) = &self.next_key {
+            let _ = writeln!(text, "next-key {key}");
+        }
+        for sealed in &self.sealed {
+            let _ = writeln!(text, "sealed {}", sealed.line());
         }
         for period in &self.removed {
             let _ = writeln!(text, "removed {period}");
@@ -171,14 +239,9 @@ impl Checkpoint {
             first: lines.word("first", |rest| rest.parse().ok())?,
             last: lines.word("last", |rest| rest.parse().ok())?,
             key: lines.maybe("key", |rest| rest.parse().ok())?,
+            tag_key: lines.maybe("tag-key", |rest| rest.parse().ok())?,
             next_key: lines.maybe("next-key", |rest| rest.parse().ok())?,
-            sealed: lines.many("sealed", |rest| {
-                let (path, digest) = rest.split_once(' ')?;
-                Some(SealedFile {
-                    path: path.to_owned(),
-                    digest: digest.parse().ok()?,
-                })
-            })?,
+            sealed: lines.many("sealed", SealedFile::parse)?,
             removed: lines.many("removed", |rest| Some(rest.to_owned()))?,
         };
         if lines.rest.is_empty() && checkpoint.to_text() == text {
@@ -273,6 +336,7 @@ pub(crate) mod tests {
             first: 3,
             last: 7,
             key: None,
+            tag_key: None,
             next_key: None,
             sealed: Vec::new(),
             removed: Vec::new(),
@@ -286,9 +350,17 @@ pub(crate) mod tests {
         let full = Checkpoint {
             key: Some(key.verifier().clone()),
             next_key: Some(key.verifier().clone()),
+            tag_key: Some(Hash::of(b"tags")),
             sealed: vec![SealedFile {
                 path: "2026-11-26/weir-000000000003-000000000007.parquet".to_owned(),
                 digest: Hash::of(b"file"),
+                first: 3,
+                last: 7,
+                earliest: -1,
+                latest: 1_790_000_000_000_000,
+                rows: 5,
+                entries: 2,
+                users: Hash::of(b"users"),
             }],
             removed: vec!["2026-08-01".to_owned()],
             ..sample(1, None)
@@ -308,7 +380,15 @@ pub(crate) mod tests {
                 "last 7"
             ]
         );
-        assert_eq!(lines[13], "removed 2026-08-01");
+        let (file, users) = (Hash::of(b"file"), Hash::of(b"users"));
+        assert_eq!(lines[11], format!("tag-key {}", Hash::of(b"tags")));
+        assert_eq!(
+            lines[13],
+            format!(
+                "sealed 2026-11-26/weir-000000000003-000000000007.parquet {file} 3 7 -1 1790000000000000 5 2 {users}"
+            )
+        );
+        assert_eq!(lines[14], "removed 2026-08-01");
         assert_eq!(Checkpoint::parse(&text), Ok(full));
         let later = sample(2, Some(Hash::of(b"before")));
         assert_eq!(Checkpoint::parse(&later.to_text()), Ok(later));

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //! block key   = SHA-256(0x03 ‖ secret[32] ‖ (seq / 16)[8])
-//! salts 2k, 2k+1 = the halves of SHA-256(0x04 ‖ block key[32] ‖ seq[8] ‖ k)      k = 0, 1, 2 (the last half is not used)
+//! salts 2k, 2k+1 = the halves of SHA-256(0x04 ‖ block key[32] ‖ seq[8] ‖ k)      k = 0, 1
 //! field       = id[1] ‖ length[2] ‖ value[length]
 //! commitment  = SHA-256(0x02 ‖ group[1] ‖ salt[16] ‖ field ‖ field …)     32 zero bytes for a group without a field
-//! leaf        = SHA-256(0x00 ‖ version 0x01 ‖ seq[8] ‖ commitment 0 … commitment 4)
+//! leaf        = SHA-256(0x00 ‖ version 0x02 ‖ seq[8] ‖ time[8] ‖ tag[16] ‖ commitment 0 … commitment 3)
 //! ```
-//! Numbers are big-endian. Two steps lie between secret and salts so that rows can be erased one by one: in place of the secret
+//! Numbers are big-endian. Number, time and blinded tag stand openly in the leaf: of a row of which everything else is withheld
+//! it can still be shown whose it is and that it lies outside a period. Two steps lie between secret and salts so that rows can be erased one by one: in place of the secret
 //! the keys of all other blocks, and the salts of the other rows of their blocks, can be kept (LM-15). Which field is in which group is
 //! decided by whoever calls.
 
@@ -19,16 +20,17 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::hash::Hash;
+use crate::tag::Tag;
 
 /// Disclosure groups of a record.
-pub const GROUPS: usize = 5;
+pub const GROUPS: usize = 4;
 /// Pairs of salts.
 const PAIRS: usize = GROUPS.div_ceil(2);
 /// Rows that share a block key.
 const BLOCK: u64 = 16;
 const SALT: usize = 16;
-/// Prefix, version and `seq` of a leaf.
-const LEAF_HEAD: usize = 2 + 8;
+/// Prefix, version, `seq`, time and tag of a leaf.
+const LEAF_HEAD: usize = 2 + 8 + 8 + 16;
 /// What the text form of a secret begins with.
 const MAGIC: &str = "weir-secret-1 ";
 
@@ -87,6 +89,66 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The salt of one group of one record: shown with the fields, it opens the group's commitment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt(pub [u8; SALT]);
+
+/// Shows nothing of it.
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt")
+    }
+}
+
+/// A group without a field.
+pub const NO_FIELDS: Hash = Hash([0; 32]);
+
+/// The commitment to one group that is shown: its fields, and the salt that was shown with them.
+#[derive(Debug)]
+pub struct Opening(Vec<u8>);
+
+impl Opening {
+    /// No field yet.
+    pub fn new(group: u8, salt: Salt) -> Opening {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(&[0x02, group]);
+        bytes.extend_from_slice(&salt.0);
+        Opening(bytes)
+    }
+
+    /// The next field, in ascending order of id.
+    ///
+    /// # Errors
+    /// When the value is longer than 65,535 bytes.
+    pub fn field(&mut self, id: u8, value: &[u8]) -> Result<(), TooLong> {
+        put_field(&mut self.0, id, value)
+    }
+
+    /// The commitment.
+    pub fn finish(&self) -> Hash {
+        Hash::of(&self.0)
+    }
+}
+
+fn put_field(bytes: &mut Vec<u8>, id: u8, value: &[u8]) -> Result<(), TooLong> {
+    let length = u16::try_from(value.len()).map_err(|_| TooLong)?;
+    let [high, low] = length.to_be_bytes();
+    bytes.extend_from_slice(&[id, high, low]);
+    bytes.extend_from_slice(value);
+    Ok(())
+}
+
+/// The leaf of a record whose commitments are known: [`NO_FIELDS`] for a group without a field.
+pub fn leaf_of(seq: u64, time: i64, tag: Tag, commitments: &[Hash; GROUPS]) -> Hash {
+    let mut leaf = [0; LEAF_HEAD + GROUPS * 32];
+    let (head, rest) = leaf.split_at_mut(LEAF_HEAD);
+    head.copy_from_slice(&leaf_head(seq, time, tag));
+    for (place, commitment) in rest.chunks_mut(32).zip(commitments) {
+        place.copy_from_slice(&commitment.0);
+    }
+    Hash::of(&leaf)
+}
+
 /// A field longer than its length can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a field of a record has at most 65,535 bytes")]
@@ -122,15 +184,15 @@ impl LeafMaker {
         }
     }
 
-    /// A record begins.
-    pub fn begin(&mut self, seq: u64) {
+    /// A record begins: its number, when it began (µs since the epoch) and whose it is.
+    pub fn begin(&mut self, seq: u64, time: i64, tag: Tag) {
         self.seq = seq;
         self.pairs = [None; PAIRS];
         self.open = None;
         self.group.clear();
         self.leaf = [0; LEAF_HEAD + GROUPS * 32];
         let (head, _) = self.leaf.split_at_mut(LEAF_HEAD);
-        head.copy_from_slice(&prefixed([0x00, 0x01], seq.to_be_bytes()));
+        head.copy_from_slice(&leaf_head(seq, time, tag));
     }
 
     fn block_key(&mut self, number: u64) -> Hash {
@@ -144,26 +206,19 @@ impl LeafMaker {
         }
     }
 
-    fn salt(&mut self, group: u8) -> [u8; SALT] {
+    fn salt(&mut self, group: u8) -> Salt {
         let key = self.block_key(self.seq / BLOCK);
         let [a, b, c, d, e, f, g, h] = self.seq.to_be_bytes();
         let k = group / 2;
         let make = || keyed(0x04, &key, &[a, b, c, d, e, f, g, h, k]);
         let pair = match self.pairs.get_mut(usize::from(k)) {
-            Some(pair) => pair.get_or_insert_with(make).0,
-            None => make().0,
+            Some(pair) => *pair.get_or_insert_with(make),
+            None => make(),
         };
-        let (first, second) = pair.split_at(SALT);
-        let mut salt = [0; SALT];
-        salt.copy_from_slice(if group.is_multiple_of(2) {
-            first
-        } else {
-            second
-        });
-        salt
+        half(&pair, group)
     }
 
-    /// The fields that follow belong to this group, 0 to 4.
+    /// The fields that follow belong to this group, 0 to 3.
     pub fn group(&mut self, number: u8) {
         self.close();
         self.open = Some(number);
@@ -174,25 +229,36 @@ impl LeafMaker {
     /// # Errors
     /// When the value is longer than 65,535 bytes.
     pub fn field(&mut self, id: u8, value: &[u8]) -> Result<(), TooLong> {
-        let length = u16::try_from(value.len()).map_err(|_| TooLong)?;
         let Some(number) = self.open else {
             return Ok(());
         };
         if self.group.is_empty() {
             let salt = self.salt(number);
             self.group.extend_from_slice(&[0x02, number]);
-            self.group.extend_from_slice(&salt);
+            self.group.extend_from_slice(&salt.0);
         }
-        let [high, low] = length.to_be_bytes();
-        self.group.extend_from_slice(&[id, high, low]);
-        self.group.extend_from_slice(value);
-        Ok(())
+        put_field(&mut self.group, id, value)
     }
 
     /// The leaf hash of the record.
     pub fn finish(&mut self) -> Hash {
         self.close();
         Hash::of(&self.leaf)
+    }
+
+    /// After [`LeafMaker::finish`]: the commitment to a group of the record, [`NO_FIELDS`] when it has none.
+    pub fn commitment(&self, group: u8) -> Hash {
+        let at = LEAF_HEAD + usize::from(group) * 32;
+        let bytes = self.leaf.get(at..at + 32);
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(NO_FIELDS, Hash)
+    }
+
+    /// After [`LeafMaker::finish`]: the salt that opens a group of the record; None when it has no field.
+    pub fn opened(&self, group: u8) -> Option<Salt> {
+        let pair = self.pairs.get(usize::from(group / 2)).copied().flatten()?;
+        (self.commitment(group) != NO_FIELDS).then(|| half(&pair, group))
     }
 
     fn close(&mut self) {
@@ -208,12 +274,28 @@ impl LeafMaker {
     }
 }
 
-fn prefixed(head: [u8; 2], seq: [u8; 8]) -> [u8; LEAF_HEAD] {
-    let mut bytes = [0; LEAF_HEAD];
-    let (first, rest) = bytes.split_at_mut(2);
-    first.copy_from_slice(&head);
-    rest.copy_from_slice(&seq);
+fn leaf_head(seq: u64, time: i64, tag: Tag) -> [u8; LEAF_HEAD] {
+    let mut bytes = [0x00; LEAF_HEAD];
+    let (prefix, rest) = bytes.split_at_mut(2);
+    prefix.copy_from_slice(&[0x00, 0x02]);
+    let (place, rest) = rest.split_at_mut(8);
+    place.copy_from_slice(&seq.to_be_bytes());
+    let (place, rest) = rest.split_at_mut(8);
+    place.copy_from_slice(&time.to_be_bytes());
+    rest.copy_from_slice(&tag.0);
     bytes
+}
+
+/// The salt of a group out of the pair that it shares with its neighbour: one half tells nothing of the other.
+fn half(pair: &Hash, group: u8) -> Salt {
+    let (first, second) = pair.0.split_at(SALT);
+    let mut salt = [0; SALT];
+    salt.copy_from_slice(if group.is_multiple_of(2) {
+        first
+    } else {
+        second
+    });
+    Salt(salt)
 }
 
 /// SHA-256(prefix ‖ key ‖ of): one block, always of the same length for one prefix, so nothing can be appended.
@@ -240,17 +322,17 @@ mod tests {
     fn sample(seq: u64, user: &[u8]) -> Hash {
         let mut maker = LeafMaker::new(Secret([7; 32]));
         // What came before leaves nothing behind.
-        maker.begin(1);
-        maker.group(4);
+        maker.begin(1, 1, Tag([1; 16]));
+        maker.group(3);
         maker.field(1, b"x").unwrap();
         maker.finish();
-        maker.begin(seq);
+        maker.begin(seq, -5, Tag([9; 16]));
         maker.group(0);
         maker.field(3, b"request").unwrap();
         maker.field(5, &9_u64.to_be_bytes()).unwrap();
         maker.group(1);
         maker.field(10, user).unwrap();
-        maker.group(4);
+        maker.group(3);
         maker.finish()
     }
 
@@ -266,7 +348,8 @@ mod tests {
         .concat();
         let first = sha(&[&[2, 0], &salts[..16], &fields]);
         let second = sha(&[&[2, 1], &salts[16..], b"\x0a\x00\x03ann"]);
-        let data = [&[1][..], &seq, &first, &second, &[0; 3 * 32]].concat();
+        let time = (-5_i64).to_be_bytes();
+        let data = [&[2][..], &seq, &time, &[9; 16], &first, &second, &[0; 64]].concat();
         assert_eq!(sample(1_000, b"ann"), leaf_hash(&data));
         assert_ne!(sample(1_000, b"bob"), leaf_hash(&data));
         assert_ne!(sample(1_001, b"ann"), leaf_hash(&data));
@@ -278,16 +361,46 @@ mod tests {
         // without the row's salt the name alone gives nothing that could be compared.
         let commitment = |seq: u64| {
             let mut maker = LeafMaker::new(Secret([7; 32]));
-            maker.begin(seq);
+            maker.begin(seq, 0, Tag::NONE);
             maker.group(1);
             maker.field(10, b"ann").unwrap();
             maker.finish();
-            maker.leaf[LEAF_HEAD + 32..LEAF_HEAD + 64].to_vec()
+            maker.commitment(1).0.to_vec()
         };
         let many: std::collections::HashSet<_> = (1..200).map(commitment).collect();
         assert_eq!(many.len(), 199);
         assert!(!many.contains(&sha(&[&[2, 1], b"\x0a\x00\x03ann"])));
         assert!(!many.contains(&sha(&[&[2, 1], &[0; 16], b"\x0a\x00\x03ann"])));
+    }
+
+    #[test]
+    fn a_record_whose_groups_are_shown_or_withheld_one_by_one_has_the_same_leaf_lm_38() {
+        let mut maker = LeafMaker::new(Secret([7; 32]));
+        let (seq, time, tag) = (33, 1_790_000_000_000_000, Tag([4; 16]));
+        maker.begin(seq, time, tag);
+        for group in [0, 2, 3] {
+            maker.group(group);
+            maker.field(7, &[group; 3]).unwrap();
+            maker.field(9, b"more").unwrap();
+        }
+        let leaf = maker.finish();
+        assert_eq!(maker.opened(1), None);
+        assert_eq!(maker.commitment(1), NO_FIELDS);
+        for shown in 0..16 {
+            let commitment = |group: u8| match maker.opened(group) {
+                Some(salt) if shown & (1 << group) != 0 => {
+                    let mut opening = Opening::new(group, salt);
+                    opening.field(7, &[group; 3]).unwrap();
+                    opening.field(9, b"more").unwrap();
+                    opening.finish()
+                }
+                _ => maker.commitment(group),
+            };
+            let commitments = [0, 1, 2, 3].map(commitment);
+            assert_eq!(leaf_of(seq, time, tag, &commitments), leaf, "{shown:b}");
+            assert_ne!(leaf_of(seq, time + 1, tag, &commitments), leaf);
+            assert_ne!(leaf_of(seq, time, Tag::NONE, &commitments), leaf);
+        }
     }
 
     #[test]
@@ -305,7 +418,7 @@ mod tests {
     #[test]
     fn a_field_that_its_length_cannot_say_is_refused() {
         let mut maker = LeafMaker::new(Secret([0; 32]));
-        maker.begin(1);
+        maker.begin(1, 0, Tag::NONE);
         maker.group(0);
         assert_eq!(maker.field(1, &[0; 65_535]), Ok(()));
         assert_eq!(maker.field(1, &[0; 65_536]), Err(TooLong));

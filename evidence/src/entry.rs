@@ -73,8 +73,8 @@ pub enum EntryError {
     /// The signature is not that of the key in force.
     #[error("it is not signed by the key in force, {0}")]
     Signature(String),
-    /// The first checkpoint names no key.
-    #[error("the first checkpoint does not name the key of the log")]
+    /// The first checkpoint names no key, or not that of its tags.
+    #[error("the first checkpoint does not name the key of the log and that of its tags")]
     Key,
     /// A later one names the key again.
     #[error("it names a key that only the first checkpoint may name")]
@@ -134,6 +134,8 @@ pub struct Log {
     pub previous: Option<Hash>,
     /// The key that is to sign the next one.
     pub key: Option<crate::VerifierKey>,
+    /// Fingerprint of the key of the log's tags.
+    pub tag_key: Option<Hash>,
 }
 
 impl Default for Log {
@@ -143,6 +145,7 @@ impl Default for Log {
             last: None,
             previous: None,
             key: None,
+            tag_key: None,
         }
     }
 }
@@ -191,16 +194,17 @@ impl Log {
         self.tree = tree;
         self.previous = Some(Hash::of(entry.note.text().as_bytes()));
         self.key = Some(new.next_key.clone().unwrap_or(key));
+        self.tag_key = self.tag_key.or(new.tag_key);
         self.last = Some(new.clone());
         Ok(stretch)
     }
 
     fn key_for(&self, new: &Checkpoint) -> Result<crate::VerifierKey, EntryError> {
-        match (&self.key, &new.key) {
-            (Some(_), Some(_)) => Err(EntryError::StrayKey),
-            (Some(key), None) => Ok(key.clone()),
-            (None, Some(key)) if key.name() == new.origin => Ok(key.clone()),
-            (None, _) => Err(EntryError::Key),
+        match (&self.key, &new.key, &new.tag_key) {
+            (Some(key), None, None) => Ok(key.clone()),
+            (Some(_), ..) => Err(EntryError::StrayKey),
+            (None, Some(key), Some(_)) if key.name() == new.origin => Ok(key.clone()),
+            (None, ..) => Err(EntryError::Key),
         }
     }
 

@@ -37,6 +37,7 @@ impl Grown {
             first: 3,
             last: tree.end() + 2,
             key: self.entries.is_empty().then(|| self.key.verifier().clone()),
+            tag_key: self.entries.is_empty().then(|| Hash::of(b"tags")),
             ..sample(self.entries.len() as u64 + 1, self.log.previous)
         };
         change(&mut checkpoint);

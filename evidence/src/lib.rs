@@ -12,12 +12,20 @@ mod key;
 mod note;
 mod proof;
 mod span;
+mod tag;
+mod users;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SealedFile, Why};
-pub use commit::{GROUPS, LeafMaker, Secret, SecretError, TooLong};
+pub use commit::{
+    GROUPS, LeafMaker, NO_FIELDS, Opening, Salt, Secret, SecretError, TooLong, leaf_of,
+};
 pub use entry::{Entry, EntryError, Log, entries};
 pub use hash::{Hash, HashError, leaf_hash, node_hash};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use note::{Note, NoteError, Signature};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
 pub use span::{Span, SpanError};
+pub use tag::{Tag, TagError, TagKey, TagKeyError};
+pub use users::{
+    UserDigest, UserEntry, users_from_bytes, users_proof, users_root, users_to_bytes, verify_users,
+};

@@ -96,8 +96,8 @@ impl Keeper {
     /// Seals what is complete; answers whether nothing is left.
     fn seal_complete(&self) -> bool {
         let mut is_all = true;
-        for Complete { journal, hints } in self.shared.complete() {
-            match seal::seal(&self.store, &journal, hints.as_deref()) {
+        for Complete { journal, gathered } in self.shared.complete() {
+            match seal::seal(&self.store, &journal, gathered.as_deref()) {
                 Ok(segment) => {
                     let sealed = u64::from(segment.is_some());
                     segment.iter().for_each(|segment| self.name(segment));
@@ -123,7 +123,7 @@ impl Keeper {
         if !segment.is_proven {
             return;
         }
-        match chain::name_sealed(self.store.layout(), &segment.path) {
+        match chain::name_sealed(&self.store, &segment.path) {
             Ok(sealed) => self.shared.add_sealed(sealed),
             // The next start does.
             Err(error) => {

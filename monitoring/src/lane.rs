@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use weir_evidence::SealedFile;
 
 use crate::health::RecorderHealth;
+use crate::proof::sidecar::Gathered;
 use crate::record::Record;
 
 /// A lane hands its records over by itself when it holds this many.
@@ -47,8 +48,8 @@ pub(crate) struct Dropped {
 #[derive(Clone, Debug)]
 pub(crate) struct Complete {
     pub(crate) journal: PathBuf,
-    /// The first byte of each leaf, when the writer still has them.
-    pub(crate) hints: Option<Arc<[u8]>>,
+    /// What the writer gathered of its rows, when it still has that.
+    pub(crate) gathered: Option<Arc<Gathered>>,
 }
 
 /// What lanes, writer and console share.
@@ -127,9 +128,9 @@ impl Shared {
     }
 
     /// A journal that takes nothing more and is to be sealed.
-    pub(crate) fn add_complete(&self, journal: PathBuf, hints: Option<Vec<u8>>) {
-        let hints = hints.map(Arc::from);
-        locked(&self.complete).push(Complete { journal, hints });
+    pub(crate) fn add_complete(&self, journal: PathBuf, gathered: Option<Gathered>) {
+        let gathered = gathered.map(Arc::new);
+        locked(&self.complete).push(Complete { journal, gathered });
     }
 
     /// Journals that are to be sealed, oldest first.

@@ -7,7 +7,7 @@
 //! log/<node>/
 //! keys/<tenant>/
 //! ```
-//! Beside journals and segments lie their secrets and hints, described in `proof/sidecar.rs`; the log in `proof/chain.rs`, the
+//! Beside journals and segments lie their secrets, hints and users, described in `proof/sidecar.rs`; the log in `proof/chain.rs`, the
 //! keys in `keys/`.
 //! A period is a UTC day. A segment lies in the period of its latest row, so no row of a period began after that day.
 

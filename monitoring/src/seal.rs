@@ -20,7 +20,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use weir_evidence::{LeafMaker, Secret};
+use weir_evidence::Secret;
 
 use crate::adapt::Cells;
 use crate::column::Grade;
@@ -28,7 +28,9 @@ use crate::hosts;
 use crate::journal::key;
 use crate::keys::{DataKey, KeyError};
 use crate::paths::{FileName, Layout, Period, sync_directory};
-use crate::proof::{leaves, sidecar};
+use crate::proof::names::{Source, Tally};
+use crate::proof::sidecar::{self, Gathered};
+use crate::proof::{self, Leaves};
 use crate::record::{Col, columns, schema};
 use crate::replay::Replay;
 use crate::segment::{self, Facts, fact};
@@ -63,15 +65,15 @@ pub(crate) enum SealError {
     Key(#[from] KeyError),
 }
 
-/// Seals one journal and removes it; gives the segment, None when the journal held no whole row. The journal's secret and the
-/// hints (the writer's when they fit, else made again) lie beside the segment before it has its name.
+/// Seals one journal and removes it; gives the segment, None when the journal held no whole row. The journal's secret, hints and
+/// users (the writer's when they fit, else made again) lie beside the segment before it has its name.
 ///
 /// # Errors
 /// When it cannot be read or the segment not be written; the journal is still there then.
 pub(crate) fn seal(
     store: &Store,
     journal: &Path,
-    hints: Option<&[u8]>,
+    gathered: Option<&Gathered>,
 ) -> Result<Option<Segment>, SealError> {
     let layout = store.layout();
     let mut replay = Replay::open(store, journal)?;
@@ -96,12 +98,11 @@ pub(crate) fn seal(
             let path = place(layout, &facts)?;
             let keys = store.segment_keys(Period::of(facts.latest))?;
             if let Some(secret) = secret {
-                let hints = match hints.filter(|hints| hints.len() as u64 == facts.rows) {
-                    Some(hints) => hints.to_vec(),
-                    None => hints_of(&batches, secret.clone())?,
-                };
                 sidecar::write_secret(store, &keys[0], &path, &secret)?;
-                sidecar::write(&sidecar::hints_path(&path), &hints)?;
+                match gathered.filter(|gathered| gathered.is_of(facts.rows)) {
+                    Some(gathered) => gathered.write(&path)?,
+                    None => gather(store, &facts.node, &batches, secret)?.write(&path)?,
+                }
             }
             hosts::write(store, &keys[0], &path, &batches)?;
             write(layout, &path, &facts, &keys, batches)?;
@@ -117,15 +118,30 @@ pub(crate) fn seal(
     Ok(segment.map(|path| Segment { path, is_proven }))
 }
 
-/// The first byte of each leaf in order of `seq`, which is the order of the batches.
-fn hints_of(batches: &[RecordBatch], secret: Secret) -> Result<Vec<u8>, SealError> {
-    let mut maker = LeafMaker::new(secret);
-    let mut hints = Vec::new();
+/// What a writer that is gone had gathered; the order of the batches is that of `seq`.
+fn gather(
+    store: &Store,
+    node: &str,
+    batches: &[RecordBatch],
+    secret: Secret,
+) -> io::Result<Gathered> {
+    let key = proof::tag_key(store, node)?;
+    let key = key.ok_or_else(|| io::Error::other("the key of the log's tags is not there"))?;
+    let mut leaves = Leaves::new(secret, Source::Key(key));
+    let (mut hints, mut users) = (Vec::new(), Tally::default());
     for batch in batches {
-        leaves(batch, &mut maker, &mut |_, _, leaf| hints.push(leaf.0[0]))
-            .map_err(io::Error::other)?;
+        let made = leaves.of(batch, &mut |leaf| {
+            if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
+                hints.push(hash.0[0]);
+                users.push(of, leaf.seq, &hash);
+            }
+        });
+        made.map_err(io::Error::other)?;
     }
-    Ok(hints)
+    Ok(Gathered {
+        hints,
+        users: users.finish(),
+    })
 }
 
 /// Where the segment will lie; makes the directory of its period.

@@ -20,7 +20,7 @@ use crate::notes;
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Period};
 use crate::proof::chain::Chain;
-use crate::proof::sidecar;
+use crate::proof::sidecar::{self, Gathered};
 use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
 use crate::store::Store;
@@ -380,8 +380,8 @@ impl Writer {
                     unsure = Some((self.synced + 1, self.next - 1));
                     self.chain.iter_mut().for_each(Chain::doubt);
                 }
-                let hints = self.chain.as_mut().map(Chain::take_hints);
-                self.give_to_keeper(&journal, hints);
+                let gathered = self.chain.as_mut().map(Chain::take_gathered);
+                self.give_to_keeper(&journal, gathered);
             }
         }
         self.dirty = None;
@@ -440,9 +440,9 @@ impl Writer {
         let Some(old) = self.journal.take() else {
             return;
         };
-        let hints = self.chain.as_mut().map(Chain::take_hints);
+        let gathered = self.chain.as_mut().map(Chain::take_gathered);
         let begun = self.ensure_journal();
-        self.give_to_keeper(&old, hints);
+        self.give_to_keeper(&old, gathered);
         if let Err(error) = begun {
             self.fail(Doing::Create, &error);
         }
@@ -452,13 +452,14 @@ impl Writer {
     fn retire(&mut self) {
         self.sync();
         if let Some(journal) = self.journal.take() {
-            let hints = self.chain.as_mut().map(Chain::take_hints);
-            self.give_to_keeper(&journal, hints);
+            let gathered = self.chain.as_mut().map(Chain::take_gathered);
+            self.give_to_keeper(&journal, gathered);
         }
     }
 
-    fn give_to_keeper(&self, journal: &Journal, hints: Option<Vec<u8>>) {
-        self.shared.add_complete(journal.path().to_owned(), hints);
+    fn give_to_keeper(&self, journal: &Journal, gathered: Option<Gathered>) {
+        self.shared
+            .add_complete(journal.path().to_owned(), gathered);
         // When its channel is full it is about to look anyway.
         let _ = self.keeper.try_send(Task::Look);
     }

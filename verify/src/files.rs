@@ -4,6 +4,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use weir_evidence::{SealedFile, UserEntry};
 use weir_monitoring::Store;
 use weir_monitoring::proof::{self, FileRows, RowFile};
 
@@ -18,17 +19,12 @@ pub(crate) fn place(file: &RowFile) -> Place {
     }
 }
 
-/// Path of a segment as checkpoints name it.
-fn name(file: &RowFile) -> &str {
-    file.shown.strip_prefix("segments/").unwrap_or(&file.shown)
-}
-
 /// Whether a segment is the file that a checkpoint names.
 pub(crate) fn check_digest(file: &RowFile, told: &Told, node: &str, report: &mut Report) {
     let (Some(last), Some(point)) = (file.last, told.last().filter(|_| told.is_whole)) else {
         return;
     };
-    let Some((digest, number)) = told.sealed.get(name(file)) else {
+    let Some((sealed, number)) = told.sealed.get(file.sealed_name()) else {
         if last < point.checkpoint.first {
             return;
         }
@@ -45,8 +41,8 @@ pub(crate) fn check_digest(file: &RowFile, told: &Told, node: &str, report: &mut
         }
         return;
     };
-    match file.sealed() {
-        Ok(sealed) if sealed.digest == *digest => {}
+    match file.digest() {
+        Ok(digest) if digest == sealed.digest => {}
         Ok(_) => {
             let what = format!("the file is not the one that was sealed (checkpoint {number})");
             report.fault(node, place(file).at(*number), what);
@@ -68,7 +64,7 @@ pub(crate) fn rows(
     if let Ok(Err(error)) = &found
         && error.kind() == io::ErrorKind::NotFound
     {
-        let now = proof::row_files(store.directory()).unwrap_or_default();
+        let now = proof::row_files(store).unwrap_or_default();
         let is_same = |now: &RowFile| now.node == file.node && now.first == file.first;
         if let Some(now) = now.into_iter().find(is_same) {
             found = read(&now);
@@ -135,6 +131,56 @@ pub(crate) fn check_shape(
             place(file),
             format!("its name says other rows than it has: {found}"),
         );
+    }
+}
+
+/// The users of a segment: those beside it, those that its rows make, and those that a checkpoint names.
+pub(crate) fn check_users(
+    file: &RowFile,
+    rows: &FileRows,
+    told: &Told,
+    node: &str,
+    report: &mut Report,
+) {
+    if !rows.has_secret {
+        return;
+    }
+    if file.last.is_none() {
+        if rows.untagged > 0 {
+            report.remarks.push(format!(
+                "{} rows of {} are of persons whose tags cannot be told without the tag key: nothing proves them yet",
+                rows.untagged, file.shown
+            ));
+        }
+        return;
+    }
+    let users = match file.users() {
+        Ok(Some(users)) => users,
+        Ok(None) => return report.fault(node, place(file), "its users are gone"),
+        Err(error) => {
+            let what = format!("its users cannot be read: {error}");
+            return report.fault(node, place(file), what);
+        }
+    };
+    if rows.untagged > 0 || users != rows.users {
+        let what = "the users beside it are not those of its rows: another number, place or digest for some tag";
+        report.fault(node, place(file), what);
+    }
+    let Some((sealed, number)) = told.sealed.get(file.sealed_name()) else {
+        return;
+    };
+    let times = rows.rows.iter().map(|row| row.time);
+    let times = (times.clone().min(), times.max());
+    let made = |users: &[UserEntry]| {
+        let times = (times.0.unwrap_or(0), times.1.unwrap_or(0));
+        SealedFile::new(sealed.path.clone(), sealed.digest, times, users)
+    };
+    if made(&users) != *sealed {
+        let what = format!(
+            "its rows, times or users are not those that checkpoint {number} says of it: {} rows of {} tags there",
+            sealed.rows, sealed.entries
+        );
+        report.fault(node, place(file).at(*number), what);
     }
 }
 

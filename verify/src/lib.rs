@@ -59,7 +59,7 @@ pub fn check(store: &Store, outside: &Outside, take: TakeLeaf<'_>) -> io::Result
             (node, told)
         })
         .collect();
-    let files = proof::row_files(directory)?;
+    let files = proof::row_files(store)?;
     for file in &files {
         if !told.contains_key(&file.node) {
             // Says that there is none.

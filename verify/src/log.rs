@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader};
 
-use weir_evidence::{Checkpoint, Entry, Hash, Log, Note, Span, VerifierKey, entries};
-use weir_monitoring::proof::{self, CHECKPOINTS, KEY, LATEST, log_directory};
+use weir_evidence::{Checkpoint, Entry, Log, Note, SealedFile, Span, VerifierKey, entries};
+use weir_monitoring::proof::{self, CHECKPOINTS, KEY, LATEST, TAG_KEY, log_directory};
 use weir_monitoring::{KeyError, Store};
 
 use crate::report::{Place, Report};
@@ -30,8 +30,8 @@ pub(crate) struct Told {
     /// Whether they hold to the end.
     pub(crate) is_whole: bool,
     pub(crate) keys: Vec<VerifierKey>,
-    /// Digest and checkpoint of each sealed file, by its path under `segments`.
-    pub(crate) sealed: BTreeMap<String, (Hash, u64)>,
+    /// Each sealed file with the checkpoint that names it, by its path under `segments`.
+    pub(crate) sealed: BTreeMap<String, (SealedFile, u64)>,
     /// Periods that were removed, with the checkpoint that says so.
     pub(crate) removed: BTreeMap<String, u64>,
 }
@@ -53,7 +53,7 @@ impl Told {
         self.keys.extend(checkpoint.key.clone());
         self.keys.extend(checkpoint.next_key.clone());
         for sealed in &checkpoint.sealed {
-            let named = (sealed.digest, checkpoint.number);
+            let named = (sealed.clone(), checkpoint.number);
             self.sealed.insert(sealed.path.clone(), named);
         }
         let removed = checkpoint.removed.iter();
@@ -109,6 +109,7 @@ pub(crate) fn read(store: &Store, node: &str, report: &mut Report) -> Told {
     }
     check_latest(latest, &told, node, report);
     check_key(store, &told, node, report);
+    check_tag_key(store, &told, node, report);
     told
 }
 
@@ -199,4 +200,27 @@ fn check_key(store: &Store, told: &Told, node: &str, report: &mut Report) {
         let what = "it is not the key that is to sign next: no checkpoint can follow under it";
         report.fault(node, place, what);
     }
+}
+
+/// The key of the tags, where it lies there, must be the one that the log began with.
+fn check_tag_key(store: &Store, told: &Told, node: &str, report: &mut Report) {
+    let Some(first) = told.points.first() else {
+        return;
+    };
+    if !store.has_keys() {
+        return;
+    }
+    let file = format!("log/{node}/{TAG_KEY}");
+    let what = match proof::tag_key(store, node) {
+        Ok(Some(key)) if first.checkpoint.tag_key == Some(key.fingerprint()) => return,
+        Ok(Some(_)) => "it is not the key of this log's tags".to_owned(),
+        Ok(None) => {
+            return report.remarks.push(format!(
+                "{file} is not there: that each row has the tag of its person is taken from the segments, whose tags are signed; rows \
+                 of a journal that is not sealed cannot be checked without it"
+            ));
+        }
+        Err(error) => format!("it cannot be used: {error}"),
+    };
+    report.fault(node, Place::default().of_file(&file), what);
 }

@@ -44,6 +44,7 @@ pub(crate) fn walk(
             continue;
         };
         files::check_shape(&file, &rows, walk.first, node, report);
+        files::check_users(&file, &rows, told, node, report);
         let suspects = files::suspects(&file, &rows, node, report);
         walk.suspects
             .extend(suspects.iter().map(|seq| (*seq, number)));

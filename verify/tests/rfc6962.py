@@ -12,6 +12,7 @@ import base64
 import calendar
 import glob
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -203,29 +204,35 @@ def number16(value):
     return U16(value) if value else None
 
 
-def moment(value):
+def micros(value):
     """Microseconds since the epoch of an RFC 3339 moment in UTC."""
     whole = re.fullmatch(r"(\d+-\d+-\d+T\d+:\d+:\d+)(?:\.(\d+))?Z", value)
     seconds = calendar.timegm(time.strptime(whole[1], "%Y-%m-%dT%H:%M:%S"))
-    return number64(seconds * 1_000_000 + int((whole[2] or "0").ljust(6, "0")))
+    return seconds * 1_000_000 + int((whole[2] or "0").ljust(6, "0"))
 
 
 FIELDS = {
-    0: [(1, "node", text), (2, "kind", text), (3, "event", event), (4, "time", moment), (5, "duration", number64),
-        (6, "status", number16), (7, "error", text), (8, "end", text), (9, "bytes_up", number64),
-        (10, "bytes_down", number64), (11, "note", text)],
+    0: [(1, "node", text), (2, "kind", text), (3, "event", event), (5, "duration", number64), (6, "status", number16),
+        (7, "error", text), (8, "end", text), (9, "bytes_up", number64), (10, "bytes_down", number64), (11, "note", text),
+        (46, "ech", flag), (48, "initiator", text), (49, "inspected", flag), (60, "verdict", text),
+        (65, "policy_version", text), (66, "lists_version", text)],
     1: [(20, "user", text), (21, "groups", text), (22, "profile", text), (23, "identity", text),
         (24, "identity_age", U32), (30, "device", text), (31, "network", text), (32, "client", text), (33, "client_port", number16),
         (34, "listener", text)],
     2: [(40, "method", text), (41, "scheme", text), (42, "host", text), (43, "port", number16), (44, "origin", text),
-        (45, "sni", text), (46, "ech", flag), (47, "entry", text), (48, "initiator", text), (49, "inspected", flag)],
-    3: [(60, "verdict", text), (61, "rule", text), (62, "category", text), (63, "categories", text), (64, "list", text),
-        (65, "policy_version", text), (66, "lists_version", text)],
-    4: [(80, "path", text)],
+        (45, "sni", text), (47, "entry", text), (61, "rule", text), (62, "category", text), (63, "categories", text),
+        (64, "list", text)],
+    3: [(80, "path", text)],
 }
 
 
-def leaf(row, secret):
+def tag(row, tag_key):
+    if "user" not in row:
+        return bytes(16)
+    return hmac.new(tag_key, row["user"].lower().encode(), hashlib.sha256).digest()[:16]
+
+
+def leaf(row, secret, tag_key):
     seq = row["seq"]
     block = sha256(b"\x03", secret, U64(seq // 16))
     commitments = []
@@ -238,7 +245,39 @@ def leaf(row, secret):
         pair = sha256(b"\x04", block, U64(seq), bytes([group // 2]))
         salt = pair[16:] if group % 2 else pair[:16]
         commitments.append(sha256(b"\x02", bytes([group]), salt, data) if data else bytes(32))
-    return sha256(b"\x00\x01", U64(seq), *commitments)
+    time = micros(row["time"]).to_bytes(8, "big", signed=True)
+    return sha256(b"\x00\x02", U64(seq), time, tag(row, tag_key), *commitments)
+
+
+def users_tree(entries):
+    """Root and number of rows of a users tree, by the recursion of RFC 6962."""
+    if len(entries) == 1:
+        return sha256(b"\x05", entries[0]), int.from_bytes(entries[0][16:24], "big")
+    k = split(len(entries))
+    left, left_rows = users_tree(entries[:k])
+    right, right_rows = users_tree(entries[k:])
+    rows = left_rows + right_rows
+    return sha256(b"\x06", U64(rows), left, right), rows
+
+
+def sealed_line(directory, name, leaves, rows, tag_key):
+    """What a checkpoint is to say of a segment, from the rows in it; and whether the users beside it are these."""
+    with open(os.path.join(directory, "segments", name), "rb") as file:
+        digest = sha256(file.read())
+    by_tag = {}
+    for row in rows:
+        by_tag.setdefault(tag(row, tag_key), []).append(row["seq"])
+    entries = [
+        person + U64(len(seqs)) + U64(seqs[0]) + U64(seqs[-1]) + sha256(*[leaves[seq] for seq in seqs])
+        for person, seqs in sorted(by_tag.items())
+    ]
+    with open(os.path.join(directory, "segments", name[: -len("parquet")] + "users"), "rb") as file:
+        is_beside = file.read() == b"".join(entries)
+    root, count = users_tree(entries)
+    times = [micros(row["time"]) for row in rows]
+    b64 = lambda value: base64.b64encode(value).decode()
+    seqs = [row["seq"] for row in rows]
+    return f"{name} {b64(digest)} {seqs[0]} {seqs[-1]} {min(times)} {max(times)} {count} {len(entries)} {b64(root)}", is_beside
 
 
 def secrets(directory):
@@ -294,19 +333,26 @@ def main():
     own = leaves.get(node, {})
 
     recomputed = 0
+    rows = []
+    with open(os.path.join(directory, "log", node, "tag-key"), encoding="ascii") as file:
+        word, value = file.read().split()
+    assert word == "weir-tag-key-1"
+    tag_key = base64.b64decode(value, validate=True)
     if len(sys.argv) > 3:
         ranges = secrets(directory)
         with open(sys.argv[3], encoding="utf-8") as file:
             for line in file:
                 row = json.loads(line)
+                rows.append(row)
                 secret = next(secret for first, last, secret in ranges if first <= row["seq"] <= last)
-                if leaf(row, secret) != own.get(row["seq"]):
+                if leaf(row, secret, tag_key) != own.get(row["seq"]):
                     faults.append(f"the leaf of row {row['seq']} is another")
                 recomputed += 1
     print(f"{recomputed} rows recomputed from their fields")
 
     hashes = [own[seq] for seq in sorted(own)]
-    key, previous, trees = None, "-", []
+    rows.sort(key=lambda row: row["seq"])
+    key, previous, trees, sealed = None, "-", [], 0
     for number, (note, lines, subtrees) in enumerate(entries(os.path.join(directory, "log", node)), 1):
         origin, size, root, *rest = note.rstrip("\n").split("\n")
         said = [line.split(" ", 1) for line in rest]
@@ -317,6 +363,18 @@ def main():
             faults.append(f"checkpoint {number} does not follow the one before")
         if not is_signed(note, lines, key):
             faults.append(f"checkpoint {number} has no valid signature of its key")
+        fingerprint = base64.b64encode(sha256(b"\x07", tag_key)).decode()
+        if number == 1 and words["tag-key"] != fingerprint:
+            faults.append("the tag key is not that of the log")
+        for word, value in said if rows else []:
+            if word != "sealed":
+                continue
+            name, _, first, last, *_ = value.split(" ")
+            inside = [row for row in rows if int(first) <= row["seq"] <= int(last)]
+            line, is_beside = sealed_line(directory, name, own, inside, tag_key)
+            if line != value or not is_beside:
+                faults.append(f"the users or numbers of {name} are others")
+            sealed += 1
         if "next-key" in words:
             key = public_key(words["next-key"])
         previous = base64.b64encode(sha256(note.encode())).decode()
@@ -326,6 +384,7 @@ def main():
         else:
             trees.append((size, root))
     print(f"{number} checkpoints verified")
+    print(f"{sealed} users trees rebuilt")
 
     count = 0
     for size, root in trees:

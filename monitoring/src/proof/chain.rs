@@ -4,6 +4,7 @@
 //! log/<node>/checkpoints   every checkpoint with the subtrees since the one before; only ever appended to
 //! log/<node>/latest        the last checkpoint alone, a signed note
 //! log/<node>/key           the private key, wrapped under the key-encryption key; key.next while one takes over
+//! log/<node>/tag-key       the key of the blinded tags, wrapped too, the same for as long as the log goes on
 //! log/<node>/ask           written by `weir records checkpoint`: somebody asks for a checkpoint or a new key
 //! ```
 //! Decides that nothing is signed that is not on the disk: the caller syncs first, and after a sync that failed nothing is
@@ -16,13 +17,16 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use weir_evidence::{
-    Checkpoint, Entry, Hash, LeafMaker, Log, Note, SealedFile, SigningKey, Span, Why,
+    Checkpoint, Entry, Hash, Log, Note, SealedFile, SigningKey, Span, TagKey, Why,
 };
 
-use super::{leaves, open, sidecar};
+use super::names::{Source, Tally};
+use super::sidecar::Gathered;
+use super::{Leaves, open, sidecar};
 use crate::keys::{DataKey, KeyError};
 use crate::lane::Shared;
-use crate::paths::{FileName, Layout, sync_directory};
+use crate::paths::{FileName, sync_directory};
+use crate::segment::Facts;
 use crate::store::Store;
 
 /// The file of all checkpoints.
@@ -31,6 +35,8 @@ pub const CHECKPOINTS: &str = "checkpoints";
 pub const LATEST: &str = "latest";
 /// The file of the private key.
 pub const KEY: &str = "key";
+/// The file of the key of the tags.
+pub const TAG_KEY: &str = "tag-key";
 /// The private key that takes over.
 pub(crate) const NEXT_KEY: &str = "key.next";
 
@@ -41,6 +47,7 @@ pub(crate) struct Chain {
     pub(super) node: String,
     pub(super) directory: PathBuf,
     pub(super) key: SigningKey,
+    pub(super) tag_key: TagKey,
     /// As of the last checkpoint.
     pub(super) log: Log,
     /// Leaves since.
@@ -56,8 +63,9 @@ pub(crate) struct Chain {
     pub(super) removed: Vec<String>,
     pub(super) every: Duration,
     /// Of the journal that is being written.
-    pub(super) maker: Option<LeafMaker>,
+    pub(super) leaves: Option<Leaves>,
     pub(super) hints: Vec<u8>,
+    pub(super) users: Tally,
     /// Whether a row of this run is in the log.
     pub(super) has_begun: bool,
     /// Rows were handed over of which it is not known whether they are on the disk.
@@ -73,28 +81,37 @@ impl Chain {
     /// When it cannot be written.
     pub(crate) fn begin_journal(&mut self, name: &FileName, key: &DataKey) -> io::Result<()> {
         let path = self.store.layout().journals().join(name.to_string());
+        let names = Source::Key(self.tag_key.clone());
         let secret = sidecar::make_secret(&self.store, key, &path)?;
-        self.maker = Some(LeafMaker::new(secret));
-        self.hints = Vec::new();
+        self.leaves = Some(Leaves::new(secret, names));
+        (self.hints, self.users) = (Vec::new(), Tally::default());
         Ok(())
     }
 
-    /// The hints of the journal that ends.
-    pub(crate) fn take_hints(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.hints)
+    /// What was gathered of the rows of the journal that ends.
+    pub(crate) fn take_gathered(&mut self) -> Gathered {
+        Gathered {
+            hints: std::mem::take(&mut self.hints),
+            users: std::mem::take(&mut self.users).finish(),
+        }
     }
 
     /// Takes in the rows that were just appended to the journal.
     pub(crate) fn append(&mut self, batch: &RecordBatch) {
-        let Some(maker) = &mut self.maker else {
+        let Some(leaves) = &mut self.leaves else {
             return;
         };
         self.has_begun = true;
         let (stretch, hints, last) = (&mut self.stretch, &mut self.hints, &mut self.last);
-        let taken = leaves(batch, maker, &mut |_, seq, leaf| {
-            stretch.push(leaf);
-            hints.push(leaf.0[0]);
-            *last = seq;
+        let users = &mut self.users;
+        let taken = leaves.of(batch, &mut |leaf| {
+            // With the key every row has a tag.
+            if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
+                stretch.push(hash);
+                hints.push(hash.0[0]);
+                users.push(of, leaf.seq, &hash);
+                *last = leaf.seq;
+            }
         });
         if let Err(error) = taken {
             self.broken = Some(format!("a row cannot become a leaf of the log: {error}"));
@@ -139,7 +156,10 @@ impl Chain {
         if let Some(error) = &self.broken {
             return Err(io::Error::other(error.clone()));
         }
-        self.sealed.extend(shared.take_sealed());
+        // What was left of a log that was set aside is not of this one.
+        let own = |sealed: &SealedFile| sealed.first >= self.first;
+        let sealed = shared.take_sealed().into_iter().filter(own);
+        self.sealed.extend(sealed);
         self.removed.extend(shared.take_removed());
         if self.is_unsure {
             if !shared.complete().is_empty() {
@@ -184,6 +204,7 @@ impl Chain {
             first: self.first,
             last: self.last,
             key: is_first.then(|| self.key.verifier().clone()),
+            tag_key: is_first.then(|| self.tag_key.fingerprint()),
             next_key: next.map(|next| next.verifier().clone()),
             sealed: self.sealed.clone(),
             removed: self.removed.clone(),
@@ -261,11 +282,20 @@ pub(super) fn read(
     weir_evidence::entries(&mut io::BufReader::new(File::open(path)?), take)
 }
 
-/// SHA-256 of a segment, as a checkpoint names it.
-pub(crate) fn name_sealed(layout: &Layout, segment: &Path) -> io::Result<SealedFile> {
+/// A segment as a checkpoint names it.
+///
+/// # Errors
+/// When it or what lies beside it cannot be read.
+pub(crate) fn name_sealed(store: &Store, segment: &Path) -> io::Result<SealedFile> {
+    let layout = store.layout();
     let path = segment.strip_prefix(layout.segments()).unwrap_or(segment);
-    Ok(SealedFile {
-        path: path.display().to_string(),
-        digest: Hash::of_reader(File::open(segment)?)?,
-    })
+    let users = sidecar::read_users(segment)?;
+    let users = users.ok_or_else(|| io::Error::other("its users are not there"))?;
+    let facts = Facts::read(store, segment).map_err(io::Error::other)?;
+    Ok(SealedFile::new(
+        path.display().to_string(),
+        Hash::of_reader(File::open(segment)?)?,
+        (facts.earliest, facts.latest),
+        &users,
+    ))
 }

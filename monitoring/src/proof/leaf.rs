@@ -1,43 +1,57 @@
 //! From rows to leaves: which field is in which disclosure group, and under which number (LM-38).
 //!
 //! The numbers and groups are a promise: a leaf that was signed must come out the same for as long as the row is kept. A new
-//! column gets a new number; a number is never used again. A field that holds nothing — empty, or 0, `false` or no text where a
+//! column gets a new number; a number is never used again. `seq`, the time and the person's blinded tag stand in every leaf openly
+//! and in no group. A field that holds nothing — empty, or 0, `false` or no text where a
 //! column always has a value — is left out, so a column that did not exist yet changes no leaf.
 
 use std::sync::LazyLock;
 
 use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, UInt16Type, UInt64Type};
-use weir_evidence::{GROUPS, Hash, LeafMaker};
+use weir_evidence::{GROUPS, Hash, LeafMaker, Secret, Tag};
 
+use super::names::{Names, Slot, Source};
 use crate::adapt::Cells;
 use crate::record::{Col, columns};
 
 /// Fields that are disclosed or withheld together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// That something happened: when, for how long, how it ended, how much.
+    /// That something happened: for how long, how it ended, how much, and what was decided under which versions.
     Row = 0,
     /// The person and how they are known; the device, its address and network, which point to the person as well.
     Who = 1,
-    /// Where it went.
+    /// Where it went, and by which rule, category and entry that was found: those point to the address as well.
     Target = 2,
-    /// What was decided, and by what.
-    Decision = 3,
     /// What was looked at: every content-grade field, and no other.
-    Content = 4,
+    Content = 3,
 }
 
-/// Group and number of a column in the leaf; None for `seq`, which every leaf says openly.
+impl Group {
+    /// Every group, by its number.
+    pub const ALL: [Group; GROUPS] = [Group::Row, Group::Who, Group::Target, Group::Content];
+
+    /// The word in a bundle and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Group::Row => "row",
+            Group::Who => "who",
+            Group::Target => "target",
+            Group::Content => "content",
+        }
+    }
+}
+
+/// Group and number of a column in the leaf; None for `seq` and `time`, which every leaf says openly.
 ///
 /// A column that is not named here does not compile.
 pub fn group_of(col: Col) -> Option<(Group, u8)> {
     Some(match col {
-        Col::seq => return None,
+        Col::seq | Col::time => return None,
         Col::node => (Group::Row, 1),
         Col::kind => (Group::Row, 2),
         Col::event => (Group::Row, 3),
-        Col::time => (Group::Row, 4),
         Col::duration => (Group::Row, 5),
         Col::status => (Group::Row, 6),
         Col::error => (Group::Row, 7),
@@ -45,6 +59,12 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::bytes_up => (Group::Row, 9),
         Col::bytes_down => (Group::Row, 10),
         Col::note => (Group::Row, 11),
+        Col::ech => (Group::Row, 46),
+        Col::initiator => (Group::Row, 48),
+        Col::inspected => (Group::Row, 49),
+        Col::verdict => (Group::Row, 60),
+        Col::policy_version => (Group::Row, 65),
+        Col::lists_version => (Group::Row, 66),
         Col::user => (Group::Who, 20),
         Col::groups => (Group::Who, 21),
         Col::profile => (Group::Who, 22),
@@ -61,18 +81,12 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::port => (Group::Target, 43),
         Col::origin => (Group::Target, 44),
         Col::sni => (Group::Target, 45),
-        Col::ech => (Group::Target, 46),
         // The entry of a list often is the host.
         Col::entry => (Group::Target, 47),
-        Col::initiator => (Group::Target, 48),
-        Col::inspected => (Group::Target, 49),
-        Col::verdict => (Group::Decision, 60),
-        Col::rule => (Group::Decision, 61),
-        Col::category => (Group::Decision, 62),
-        Col::categories => (Group::Decision, 63),
-        Col::list => (Group::Decision, 64),
-        Col::policy_version => (Group::Decision, 65),
-        Col::lists_version => (Group::Decision, 66),
+        Col::rule => (Group::Target, 61),
+        Col::category => (Group::Target, 62),
+        Col::categories => (Group::Target, 63),
+        Col::list => (Group::Target, 64),
         Col::path => (Group::Content, 80),
     })
 }
@@ -85,7 +99,7 @@ struct Place {
     is_nullable: bool,
 }
 
-/// Every column but `seq`, by group and number.
+/// Every column of a group, by group and number.
 fn places() -> &'static [Place] {
     static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| {
         let place = |(col, column): (&Col, &crate::Column)| {
@@ -110,7 +124,6 @@ enum Values<'a> {
     Long(&'a [u64]),
     Short(&'a [u16]),
     MaybeInt(&'a UInt32Array),
-    Moment(&'a [i64]),
     Flag(&'a BooleanArray),
 }
 
@@ -123,77 +136,146 @@ impl<'a> Values<'a> {
             DataType::UInt64 => Values::Long(cells.numbers::<UInt64Type>(col)?.values()),
             DataType::UInt16 => Values::Short(cells.numbers::<UInt16Type>(col)?.values()),
             DataType::UInt32 => Values::MaybeInt(cells.numbers(col)?),
-            DataType::Timestamp(..) => Values::Moment(cells.times()?.values()),
             DataType::Boolean => Values::Flag(column.as_any().downcast_ref()?),
             _ => return None,
         })
     }
 
-    /// Puts the value of a row into the leaf, unless it holds nothing.
-    fn put(&self, row: usize, place: &Place, maker: &mut LeafMaker) -> Result<(), String> {
-        let id = place.id;
-        let put = match self {
-            Values::Text(texts) if texts.is_valid(row) => {
-                let text = texts.value(row);
-                if text.is_empty() && !place.is_nullable {
-                    return Ok(());
-                }
-                maker.field(id, text.as_bytes())
-            }
+    /// Gives the bytes of a row's value, unless it holds nothing.
+    fn put<E>(
+        &self,
+        row: usize,
+        is_nullable: bool,
+        mut field: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Values::Text(texts) if texts.is_valid(row) => match texts.value(row) {
+                "" if !is_nullable => Ok(()),
+                text => field(text.as_bytes()),
+            },
             Values::MaybeInt(numbers) if numbers.is_valid(row) => {
-                maker.field(id, &numbers.value(row).to_be_bytes())
+                field(&numbers.value(row).to_be_bytes())
             }
-            Values::Flag(flags) if flags.is_valid(row) && flags.value(row) => maker.field(id, &[1]),
+            Values::Flag(flags) if flags.is_valid(row) && flags.value(row) => field(&[1]),
             Values::Long(numbers) => match numbers.get(row) {
-                None | Some(0) => return Ok(()),
-                Some(number) => maker.field(id, &number.to_be_bytes()),
+                None | Some(0) => Ok(()),
+                Some(number) => field(&number.to_be_bytes()),
             },
             Values::Short(numbers) => match numbers.get(row) {
-                None | Some(0) => return Ok(()),
-                Some(number) => maker.field(id, &number.to_be_bytes()),
+                None | Some(0) => Ok(()),
+                Some(number) => field(&number.to_be_bytes()),
             },
-            Values::Moment(moments) => match moments.get(row) {
-                None | Some(0) => return Ok(()),
-                Some(moment) => maker.field(id, &moment.to_be_bytes()),
-            },
-            _ => return Ok(()),
-        };
-        put.map_err(|error| format!("{}: {error}", place.col.name()))
+            _ => Ok(()),
+        }
     }
 }
 
-/// Hands each row's number and leaf over, in the order of the batch, which must be one of [`crate::schema`].
-///
-/// # Errors
-/// When a column is of another type, or a text longer than a leaf can say: no row that Weir wrote.
-pub(crate) fn leaves(
-    batch: &RecordBatch,
-    maker: &mut LeafMaker,
-    take: &mut dyn FnMut(usize, u64, Hash),
-) -> Result<(), String> {
-    let numbers = Cells::new(batch)
-        .numbers::<UInt64Type>(Col::seq)
-        .ok_or("seq is no number")?
-        .values();
-    let mut groups: [Vec<(&Place, Values<'_>)>; GROUPS] = Default::default();
-    for place in places() {
-        let values = Values::of(batch, place.col)
-            .ok_or_else(|| format!("{} is of another type", place.col.name()))?;
-        if let Some(group) = groups.get_mut(place.group as usize) {
-            group.push((place, values));
-        }
-    }
-    for (row, seq) in numbers.iter().enumerate() {
-        maker.begin(*seq);
-        for (number, fields) in (0..).zip(&groups) {
-            maker.group(number);
-            for (place, values) in fields {
-                values.put(row, place, maker)?;
+/// The fields of the rows of one batch, by group, as their commitments take them.
+pub struct Fields<'a>([Vec<(&'static Place, Values<'a>)>; GROUPS]);
+
+impl<'a> Fields<'a> {
+    /// Of a batch of [`crate::schema`].
+    ///
+    /// # Errors
+    /// When a column is of another type: no row that Weir wrote.
+    pub fn new(batch: &'a RecordBatch) -> Result<Fields<'a>, String> {
+        let mut groups: [Vec<(&Place, Values<'_>)>; GROUPS] = Default::default();
+        for place in places() {
+            let values = Values::of(batch, place.col)
+                .ok_or_else(|| format!("{} is of another type", place.col.name()))?;
+            if let Some(group) = groups.get_mut(place.group as usize) {
+                group.push((place, values));
             }
         }
-        take(row, *seq, maker.finish());
+        Ok(Fields(groups))
     }
-    Ok(())
+
+    /// Hands over number and value of each field of a group that a row has, in the order of the commitment.
+    ///
+    /// # Errors
+    /// When `field` refuses one: its column and why.
+    pub fn each<E: std::fmt::Display>(
+        &self,
+        group: Group,
+        row: usize,
+        mut field: impl FnMut(u8, &[u8]) -> Result<(), E>,
+    ) -> Result<(), String> {
+        for (place, values) in self.0.get(group as usize).into_iter().flatten() {
+            values
+                .put(row, place.is_nullable, |value| field(place.id, value))
+                .map_err(|error| format!("{}: {error}", place.col.name()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the leaves of the rows of one file.
+#[derive(Debug)]
+pub(crate) struct Leaves {
+    maker: LeafMaker,
+    names: Names,
+}
+
+/// One leaf.
+#[derive(Debug)]
+pub(crate) struct Leaf<'a> {
+    /// Place in the batch.
+    pub(crate) row: usize,
+    pub(crate) seq: u64,
+    pub(crate) time: i64,
+    /// Whose; None when that cannot be told without the tag key.
+    pub(crate) of: Option<(Slot, Tag)>,
+    /// None when its tag is not known.
+    pub(crate) hash: Option<Hash>,
+    /// Has the commitments and salts of this row.
+    pub(crate) maker: &'a LeafMaker,
+}
+
+impl Leaves {
+    pub(crate) fn new(secret: Secret, names: Source) -> Leaves {
+        Leaves {
+            maker: LeafMaker::new(secret),
+            names: Names::new(names),
+        }
+    }
+
+    /// Hands each row's leaf over, in the order of the batch, which must be one of [`crate::schema`].
+    ///
+    /// # Errors
+    /// When a column is of another type, or a text longer than a leaf can say: no row that Weir wrote.
+    pub(crate) fn of(
+        &mut self,
+        batch: &RecordBatch,
+        take: &mut dyn FnMut(Leaf<'_>),
+    ) -> Result<(), String> {
+        let cells = Cells::new(batch);
+        let numbers = cells
+            .numbers::<UInt64Type>(Col::seq)
+            .ok_or("seq is no number")?
+            .values();
+        let times = cells.times().ok_or("time is no moment")?.values();
+        let users = cells.text(Col::user).ok_or("user is no text")?;
+        let fields = Fields::new(batch)?;
+        let Leaves { maker, names } = self;
+        for (row, ((seq, time), user)) in numbers.iter().zip(times).zip(users).enumerate() {
+            let of = names.find(user);
+            maker.begin(*seq, *time, of.map_or(Tag::NONE, |(_, tag)| tag));
+            for group in Group::ALL {
+                maker.group(group as u8);
+                fields.each(group, row, |id, value| maker.field(id, value))?;
+            }
+            let hash = maker.finish();
+            take(Leaf {
+                row,
+                seq: *seq,
+                time: *time,
+                of,
+                hash: of.map(|_| hash),
+                maker,
+            });
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -203,18 +285,18 @@ mod tests {
     use crate::Grade;
 
     #[test]
-    fn each_field_but_seq_has_a_number_of_its_own_and_content_a_group_of_its_own_lm_38() {
+    fn each_field_but_seq_and_time_has_a_number_of_its_own_and_content_a_group_of_its_own_lm_38() {
         let mut ids = std::collections::BTreeSet::new();
         for (col, column) in Col::ALL.iter().zip(columns()) {
             let Some((group, id)) = group_of(*col) else {
-                assert_eq!(*col, Col::seq);
+                assert!(matches!(col, Col::seq | Col::time));
                 continue;
             };
             assert!(ids.insert(id), "{id} stands twice");
             let is_content = column.grade == Grade::Content;
             assert_eq!(is_content, group == Group::Content, "{}", column.name);
         }
-        assert_eq!(ids.len(), Col::ALL.len() - 1);
+        assert_eq!(ids.len(), Col::ALL.len() - 2);
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! Records that prove: from rows to leaves, the log over them, and how the files of a records directory are read for a check.
 //!
-//! Decides which field is in which disclosure group (`leaf`), where secrets and hints lie (`sidecar`), in what order rows become
+//! Decides which field is in which disclosure group (`leaf`), where secrets, hints and users lie (`sidecar`), in what order rows become
 //! leaves and when that may be signed (`chain`). The hashes are `weir-evidence`'s; whether a log holds is judged in
 //! `weir-verify`. `docs/records-proof.md` describes every byte.
 
 pub(crate) mod ask;
 pub(crate) mod chain;
 mod leaf;
+pub(crate) mod names;
 pub(crate) mod open;
 mod rows;
 pub(crate) mod sidecar;
 
 pub use ask::{Asked, ask};
-pub use chain::{CHECKPOINTS, KEY, LATEST};
-pub use leaf::{Group, group_of};
+pub use chain::{CHECKPOINTS, KEY, LATEST, TAG_KEY};
+pub use leaf::{Fields, Group, group_of};
 pub use rows::{FileRows, Happening, ProvenRow, RowFile, row_files};
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,22 @@ use crate::keys::KeyError;
 use crate::paths::Layout;
 use crate::store::Store;
 
-pub(crate) use leaf::leaves;
+pub(crate) use leaf::{Leaf, Leaves};
+
+/// The key of a log's tags; None when it is not there, which a check can do without.
+///
+/// # Errors
+/// When it cannot be read, not be unwrapped, or is none.
+pub fn tag_key(store: &Store, node: &str) -> Result<Option<weir_evidence::TagKey>, KeyError> {
+    let Some(bytes) = store.log_secret(node, (TAG_KEY, TAG_KEY))? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let key = weir_evidence::TagKey::from_text(text);
+    key.map(Some).map_err(|_| KeyError::Altered {
+        what: format!("log {node}/{TAG_KEY}"),
+    })
+}
 
 /// Where the log of a node lies in a records directory.
 pub fn log_directory(directory: &Path, node: &str) -> PathBuf {
@@ -45,7 +61,8 @@ pub fn logs(directory: &Path) -> std::io::Result<Vec<String>> {
 }
 
 /// The secrets of a log that lie wrapped in its directory, each with what it is called there.
-pub(crate) const SECRETS: [(&str, &str); 2] = [(KEY, KEY), (chain::NEXT_KEY, KEY)];
+pub(crate) const SECRETS: [(&str, &str); 3] =
+    [(KEY, KEY), (chain::NEXT_KEY, KEY), (TAG_KEY, TAG_KEY)];
 
 /// The private key that signs the log of a node; None when there is none or it cannot be understood.
 ///

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, VerifierKey};
+use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, TagKey, VerifierKey};
 
-use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY};
+use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
+use super::names::Tally;
 use super::rows::{Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
 use crate::keys::KeyError;
@@ -33,6 +34,7 @@ pub(crate) struct Told {
 struct Stored {
     log: Log,
     key: SigningKey,
+    tag_key: TagKey,
     named: HashSet<String>,
     length: u64,
 }
@@ -129,6 +131,7 @@ fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
     follow_latest(directory, &last)?;
     Ok(Some(Stored {
         key: key_in_force(store, node, &found.log)?,
+        tag_key: tag_key_of(store, node, &found.log)?,
         log: found.log,
         named: found.named,
         length: found.length,
@@ -195,6 +198,19 @@ fn key_in_force(store: &Store, node: &str, log: &Log) -> Result<SigningKey, Faul
     }
 }
 
+/// The key of the log's tags. Under another one the same person would have two tags.
+fn tag_key_of(store: &Store, node: &str, log: &Log) -> Result<TagKey, Fault> {
+    let key = match super::tag_key(store, node) {
+        Err(KeyError::Altered { .. }) => None,
+        Err(error) => return Err(io::Error::from(error).into()),
+        Ok(key) => key,
+    };
+    let is_right = |key: &TagKey| log.tag_key == Some(key.fingerprint());
+    let why = "the key of its tags is not there";
+    key.filter(is_right)
+        .ok_or_else(|| Fault::Damage(why.to_owned()))
+}
+
 /// A private key; None when there is none or it cannot be understood.
 fn read_key(store: &Store, node: &str, name: &str) -> Result<Option<SigningKey>, Fault> {
     match chain::get_key(store, node, name) {
@@ -247,11 +263,18 @@ fn assemble(
 ) -> io::Result<Chain> {
     use std::os::unix::fs::OpenOptionsExt;
     let directory = &store.layout().log(node);
-    let (log, key, length) = match stored {
+    let (log, key, tag_key, length) = match stored {
         Some(Stored {
-            log, key, length, ..
-        }) => (log, key, length),
-        None => (Log::default(), first_key(store, node)?, 0),
+            log,
+            key,
+            tag_key,
+            length,
+            ..
+        }) => (log, key, tag_key, length),
+        None => {
+            let tag_key = first_tag_key(store, node)?;
+            (Log::default(), first_key(store, node)?, tag_key, 0)
+        }
     };
     let file = File::options()
         .append(true)
@@ -269,6 +292,7 @@ fn assemble(
         node: node.to_owned(),
         directory: directory.to_owned(),
         key,
+        tag_key,
         stretch: Span::new(log.tree.end()),
         log,
         first,
@@ -278,8 +302,9 @@ fn assemble(
         sealed: Vec::new(),
         removed: Vec::new(),
         every,
-        maker: None,
+        leaves: None,
         hints: Vec::new(),
+        users: Tally::default(),
         has_begun: false,
         is_unsure: false,
         broken: None,
@@ -302,6 +327,19 @@ fn first_key(store: &Store, node: &str) -> io::Result<SigningKey> {
     let name = format!("weir/{node}/{:016x}", u64::from_be_bytes(number));
     let key = SigningKey::random(&name).map_err(io::Error::other)?;
     chain::put_key(store, node, KEY, &key)?;
+    Ok(key)
+}
+
+/// The key of the tags of a log that has no checkpoint yet.
+fn first_tag_key(store: &Store, node: &str) -> io::Result<TagKey> {
+    match super::tag_key(store, node) {
+        Ok(Some(key)) => return Ok(key),
+        Ok(None) | Err(KeyError::Altered { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let key = TagKey::random().map_err(io::Error::other)?;
+    let text = zeroize::Zeroizing::new(key.to_text());
+    store.put_log_secret(node, (TAG_KEY, TAG_KEY), text.as_bytes())?;
     Ok(key)
 }
 
@@ -343,7 +381,7 @@ pub(super) fn read_again(chain: &mut Chain) -> io::Result<()> {
 }
 
 fn own_files(chain: &Chain) -> io::Result<Vec<RowFile>> {
-    let mut files = row_files(chain.store.directory())?;
+    let mut files = row_files(&chain.store)?;
     files.retain(|file| file.node == chain.node);
     Ok(files)
 }
@@ -385,10 +423,11 @@ fn take_in(chain: &mut Chain, files: &[RowFile], told: &mut Told) -> io::Result<
 /// Segments that were sealed but not yet named in a checkpoint when the last run ended.
 fn name_unnamed(chain: &mut Chain, named: &HashSet<String>) -> io::Result<()> {
     for file in own_files(chain)? {
-        let is_sealed = file.last.is_some_and(|last| last >= chain.first);
+        let is_sealed = file.last.is_some() && file.first >= chain.first;
         let name = file.shown.strip_prefix("segments/").unwrap_or_default();
         if is_sealed && !named.contains(name) && sidecar::secret_path(&file.path).exists() {
-            chain.sealed.push(file.sealed()?);
+            let sealed = chain::name_sealed(&chain.store, &file.path)?;
+            chain.sealed.push(sealed);
         }
     }
     Ok(())

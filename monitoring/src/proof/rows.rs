@@ -2,19 +2,21 @@
 //!
 //! Only reads, and takes nothing for granted: whatever is in a file, the answer is rows or an error.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use parquet::file::metadata::PageIndexPolicy;
-use weir_evidence::{Hash, LeafMaker, SealedFile, Secret};
+use weir_evidence::{Hash, Secret, Tag, TagKey, UserEntry};
 
-use super::{leaves, sidecar};
+use super::names::{Slot, Source, Tally};
+use super::{Leaf, Leaves, sidecar, tag_key};
 use crate::adapt::{Cells, adapt};
 use crate::hosts;
 use crate::notes;
-use crate::paths::{FileName, Layout};
+use crate::paths::FileName;
 use crate::record::Col;
 use crate::replay::Replay;
 use crate::segment;
@@ -34,6 +36,8 @@ pub struct RowFile {
     pub path: PathBuf,
     /// The same, under the records directory.
     pub shown: String,
+    /// The key of its log's tags, when it is there and one.
+    tags: Option<TagKey>,
 }
 
 /// What a row tells of recording itself.
@@ -66,7 +70,9 @@ pub enum Happening {
 pub struct ProvenRow {
     /// Its number.
     pub seq: u64,
-    /// Its leaf; None when the file has no secret.
+    /// When it began, µs since the epoch.
+    pub time: i64,
+    /// Its leaf; None when the file has no secret, or whose row it is cannot be told without the tag key.
     pub leaf: Option<Hash>,
     /// For rows about recording itself: what, and the moment they were written, µs since the epoch.
     pub happening: Option<(Happening, i64)>,
@@ -77,10 +83,14 @@ pub struct ProvenRow {
 pub struct FileRows {
     /// By number.
     pub rows: Vec<ProvenRow>,
+    /// What it has of each tag, made from the rows that have a leaf; by ascending tag.
+    pub users: Vec<UserEntry>,
     /// Whether it has a secret, without which its rows prove nothing.
     pub has_secret: bool,
     /// Whether the filter of hosts beside a segment is not what was written.
     pub is_filter_damaged: bool,
+    /// Rows whose person cannot be told without the tag key.
+    pub untagged: u64,
     /// Bytes of a journal that hold no rows because they are damaged.
     pub damaged: u64,
     /// Bytes at the end of a journal that are no whole write.
@@ -92,8 +102,8 @@ pub struct FileRows {
 ///
 /// # Errors
 /// When a directory cannot be listed.
-pub fn row_files(directory: &Path) -> io::Result<Vec<RowFile>> {
-    let layout = Layout::new(directory);
+pub fn row_files(store: &Store) -> io::Result<Vec<RowFile>> {
+    let layout = store.layout();
     let mut found = Vec::new();
     for (_, period) in layout.list_periods()? {
         found.extend(layout.list_segments(&period)?);
@@ -107,8 +117,17 @@ pub fn row_files(directory: &Path) -> io::Result<Vec<RowFile>> {
     let journals: Vec<_> = journals.collect();
     found.extend(journals);
     found.sort();
+    let mut keys = BTreeMap::new();
+    for (name, _) in &found {
+        if !keys.contains_key(&name.node) {
+            // Who needs it says what is wrong with it.
+            let key = tag_key(store, &name.node).unwrap_or_default();
+            keys.insert(name.node.clone(), key);
+        }
+    }
     let as_file = |(name, path): (FileName, PathBuf)| RowFile {
         shown: layout.shown(&path),
+        tags: keys.get(&name.node).cloned().flatten(),
         node: name.node,
         first: name.first,
         last: name.last,
@@ -123,32 +142,32 @@ impl RowFile {
     /// # Errors
     /// When the file or its secret cannot be read, or holds something that no row of Weir is.
     pub fn rows(&self, store: &Store) -> io::Result<FileRows> {
-        let secret = sidecar::read_secret(store, &self.path).map_err(|error| {
-            io::Error::new(error.kind(), format!("its secret cannot be used: {error}"))
-        })?;
-        let mut found = FileRows {
-            has_secret: secret.is_some(),
-            ..FileRows::default()
-        };
-        let mut maker = secret.map(LeafMaker::new);
-        let mut take = |batch: &RecordBatch| add(batch, maker.as_mut(), &mut found.rows);
-        let (mut damaged, mut torn, mut is_filter_damaged) = (0, 0, false);
-        if self.last.is_some() {
-            read_segment(store, &self.path, &mut take)?;
-            is_filter_damaged = !hosts::is_whole(store, &self.path);
-        } else {
-            let mut replay = Replay::open(store, &self.path)?;
-            while let Some(batch) = replay.next()? {
-                take(&batch)?;
+        let mut found = FileRows::default();
+        let mut places: Vec<(u64, Slot, Tag)> = Vec::new();
+        let read = self.each(store, &mut |batch, leaf| {
+            found.untagged += u64::from(leaf.of.is_none());
+            if let Some((slot, tag)) = leaf.of {
+                places.push((leaf.seq, slot, tag));
             }
-            (damaged, torn) = (replay.damaged(), replay.torn());
-            if !replay.has_header() {
-                damaged += 1;
+            found.rows.push(ProvenRow {
+                seq: leaf.seq,
+                time: leaf.time,
+                leaf: leaf.hash,
+                happening: happening(Cells::new(batch), leaf.row),
+            });
+        })?;
+        (found.has_secret, found.damaged, found.torn) = (read.has_secret, read.damaged, read.torn);
+        found.rows.sort_by_key(|row| row.seq);
+        places.sort_unstable_by_key(|(seq, ..)| *seq);
+        let mut tally = Tally::default();
+        let tagged = found.rows.iter().filter(|row| row.leaf.is_some());
+        for (row, (seq, slot, tag)) in tagged.zip(places) {
+            if let Some(leaf) = row.leaf.filter(|_| row.seq == seq) {
+                tally.push((slot, tag), seq, &leaf);
             }
         }
-        (found.damaged, found.torn) = (damaged, torn);
-        found.is_filter_damaged = is_filter_damaged;
-        found.rows.sort_by_key(|row| row.seq);
+        found.users = tally.finish();
+        found.is_filter_damaged = self.last.is_some() && !hosts::is_whole(store, &self.path);
         Ok(found)
     }
 
@@ -158,6 +177,87 @@ impl RowFile {
     /// When it cannot be read or decrypted.
     pub fn secret(&self, store: &Store) -> io::Result<Option<Secret>> {
         sidecar::read_secret(store, &self.path)
+    }
+
+    /// Hands over every row with its leaf, batch by batch, in the order of the file. The rows of a file without a secret come
+    /// without one.
+    pub(crate) fn each(
+        &self,
+        store: &Store,
+        take: &mut dyn FnMut(&RecordBatch, Leaf<'_>),
+    ) -> io::Result<Read> {
+        let secret = sidecar::read_secret(store, &self.path).map_err(|error| {
+            io::Error::new(error.kind(), format!("its secret cannot be used: {error}"))
+        })?;
+        let has_secret = secret.is_some();
+        // Without one the leaves are made for their commitments' sake alone, which nobody takes.
+        let secret = secret.map_or_else(Secret::random, Ok);
+        let mut leaves = Leaves::new(secret.map_err(io::Error::other)?, self.names(store)?);
+        let read = self.batches(store, &mut |batch| {
+            let mut hand_over = |mut leaf: Leaf<'_>| {
+                leaf.hash = leaf.hash.filter(|_| has_secret);
+                take(batch, leaf);
+            };
+            let made = leaves.of(batch, &mut hand_over);
+            made.map_err(io::Error::other)
+        })?;
+        Ok(Read { has_secret, ..read })
+    }
+
+    /// Where the tags of its names come from. Without the key a segment still says them: each person's first row is that of the
+    /// entry.
+    fn names(&self, store: &Store) -> io::Result<Source> {
+        if let Some(key) = &self.tags {
+            return Ok(Source::Key(key.clone()));
+        }
+        let users = sidecar::read_users(&self.path).unwrap_or_default();
+        let Some(users) = users.filter(|_| self.last.is_some()) else {
+            return Ok(Source::Table(HashMap::new()));
+        };
+        let mut firsts: HashMap<String, u64> = HashMap::new();
+        self.batches(store, &mut |batch| {
+            let cells = Cells::new(batch);
+            for row in 0..batch.num_rows() {
+                if let Some(user) = cells.str_at(Col::user, row) {
+                    let seq = cells.u64_at(Col::seq, row);
+                    let first = firsts.entry(user.to_lowercase()).or_insert(seq);
+                    *first = seq.min(*first);
+                }
+            }
+            Ok(())
+        })?;
+        let tags: HashMap<u64, Tag> = users.iter().map(|entry| (entry.first, entry.tag)).collect();
+        let tag = |(user, first)| Some((user, *tags.get(&first)?));
+        Ok(Source::Table(firsts.into_iter().filter_map(tag).collect()))
+    }
+
+    /// Hands over every batch, in today's columns.
+    pub(crate) fn batches(
+        &self,
+        store: &Store,
+        take: &mut dyn FnMut(&RecordBatch) -> io::Result<()>,
+    ) -> io::Result<Read> {
+        if self.last.is_some() {
+            read_segment(store, &self.path, take)?;
+            return Ok(Read::default());
+        }
+        let mut replay = Replay::open(store, &self.path)?;
+        while let Some(batch) = replay.next()? {
+            take(&batch)?;
+        }
+        Ok(Read {
+            has_secret: false,
+            damaged: replay.damaged() + u64::from(!replay.has_header()),
+            torn: replay.torn(),
+        })
+    }
+
+    /// The users of a segment, as they lie beside it; None when it has none.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are none.
+    pub fn users(&self) -> io::Result<Option<Vec<UserEntry>>> {
+        sidecar::read_users(&self.path)
     }
 
     /// The hints of a segment: one byte a row; None when it has none.
@@ -171,17 +271,26 @@ impl RowFile {
         }
     }
 
-    /// What a checkpoint says of the segment.
+    /// SHA-256 of its bytes.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn sealed(&self) -> io::Result<SealedFile> {
-        let path = self.shown.strip_prefix("segments/").unwrap_or(&self.shown);
-        Ok(SealedFile {
-            path: path.to_owned(),
-            digest: Hash::of_reader(File::open(&self.path)?)?,
-        })
+    pub fn digest(&self) -> io::Result<Hash> {
+        Hash::of_reader(File::open(&self.path)?)
     }
+
+    /// Path of a segment as checkpoints name it.
+    pub fn sealed_name(&self) -> &str {
+        self.shown.strip_prefix("segments/").unwrap_or(&self.shown)
+    }
+}
+
+/// What was met beside rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) has_secret: bool,
+    pub(crate) damaged: u64,
+    pub(crate) torn: u64,
 }
 
 fn read_segment(
@@ -199,31 +308,6 @@ fn read_segment(
         take(&batch)?;
     }
     Ok(())
-}
-
-fn add(
-    batch: &RecordBatch,
-    maker: Option<&mut LeafMaker>,
-    rows: &mut Vec<ProvenRow>,
-) -> io::Result<()> {
-    let cells = Cells::new(batch);
-    let mut put = |row: usize, seq: u64, leaf: Option<Hash>| {
-        rows.push(ProvenRow {
-            seq,
-            leaf,
-            happening: happening(cells, row),
-        });
-    };
-    match maker {
-        Some(maker) => leaves(batch, maker, &mut |row, seq, leaf| {
-            put(row, seq, Some(leaf))
-        })
-        .map_err(io::Error::other),
-        None => {
-            (0..batch.num_rows()).for_each(|row| put(row, cells.u64_at(Col::seq, row), None));
-            Ok(())
-        }
-    }
 }
 
 fn happening(cells: Cells<'_>, row: usize) -> Option<(Happening, i64)> {

@@ -1,17 +1,18 @@
-//! The small files beside a journal or segment: its secret, and one byte of each leaf.
+//! The small files beside a journal or segment: its secret, one byte of each leaf, and what it has of each user's tag.
 //!
 //! ```text
-//! journal/<node>-<first>.secret                        while rows come in, sealed under the journal's key
-//! segments/<day>/<node>-<first>-<last>.secret, .hints   once they are sealed, the secret under the period's event key
+//! journal/<node>-<first>.secret                                while rows come in, sealed under the journal's key
+//! segments/<day>/<node>-<first>-<last>.secret, .hints, .users   once they are sealed, the secret under the period's event key
 //! ```
 //! Without the secret nobody can test guesses of fields that were withheld: removing it is how a segment is forgotten for good.
-//! The hints, the first byte of each leaf in order of `seq`, prove nothing: they name the row where a check fails.
+//! The hints, the first byte of each leaf in order of `seq`, prove nothing: they name the row where a check fails. The users are the
+//! entries of the segment's users tree, whose root is signed.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use weir_evidence::Secret;
+use weir_evidence::{Secret, UserEntry, users_from_bytes, users_to_bytes};
 
 use crate::keys::DataKey;
 use crate::store::{self, Store};
@@ -24,6 +25,53 @@ pub(crate) fn secret_path(file: &Path) -> PathBuf {
 /// Where the hints of a segment lie.
 pub(crate) fn hints_path(segment: &Path) -> PathBuf {
     segment.with_extension("hints")
+}
+
+/// Where the users of a segment lie.
+pub(crate) fn users_path(segment: &Path) -> PathBuf {
+    segment.with_extension("users")
+}
+
+/// What is told of a journal's rows when it is sealed, gathered while they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    /// The first byte of each leaf, in order of `seq`.
+    pub(crate) hints: Vec<u8>,
+    /// By ascending tag.
+    pub(crate) users: Vec<UserEntry>,
+}
+
+impl Gathered {
+    /// Whether it tells of exactly so many rows.
+    pub(crate) fn is_of(&self, rows: u64) -> bool {
+        let users = self.users.iter().map(|entry| entry.rows);
+        self.hints.len() as u64 == rows && users.sum::<u64>() == rows
+    }
+
+    /// Lays it beside the segment.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write(&self, segment: &Path) -> io::Result<()> {
+        write(&hints_path(segment), &self.hints)?;
+        write(&users_path(segment), &users_to_bytes(&self.users))
+    }
+}
+
+/// The users of a segment; None when it has none.
+///
+/// # Errors
+/// When they cannot be read, or are none.
+pub(crate) fn read_users(segment: &Path) -> io::Result<Option<Vec<UserEntry>>> {
+    match fs::read(users_path(segment)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(bytes) => {
+            let users = users_from_bytes(&bytes);
+            let why = "these are no entries of a users tree";
+            users.map(Some).ok_or_else(|| io::Error::other(why))
+        }
+    }
 }
 
 /// The secret of a journal or segment; None when it has none.

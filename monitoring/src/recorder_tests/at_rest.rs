@@ -86,7 +86,7 @@ fn secrets(directory: &Path) -> Vec<Vec<u8>> {
     let key = key.to_text();
     let encoded = key.rsplit('+').next().unwrap().to_owned();
     let mut found = vec![key.into_bytes(), encoded.into_bytes()];
-    for file in crate::proof::row_files(directory).unwrap() {
+    for file in crate::proof::row_files(&store).unwrap() {
         let text = file.secret(&store).unwrap().unwrap().to_text();
         found.push(text.split_whitespace().last().unwrap().as_bytes().to_vec());
     }

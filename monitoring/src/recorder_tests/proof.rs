@@ -155,7 +155,7 @@ fn a_torn_checkpoint_is_cut_off_and_a_lost_latest_is_written_again() {
 #[test]
 fn a_log_that_cannot_be_continued_is_set_aside_and_said_so_lm_31() {
     type Spoil = fn(&Path);
-    let spoils: [(&str, Spoil); 4] = [
+    let spoils: [(&str, Spoil); 5] = [
         ("damaged at byte", |log| {
             let path = log.join("checkpoints");
             let text = std::fs::read_to_string(&path).unwrap();
@@ -163,6 +163,9 @@ fn a_log_that_cannot_be_continued_is_set_aside_and_said_so_lm_31() {
         }),
         ("the private key that is in force is not there", |log| {
             std::fs::remove_file(log.join("key")).unwrap();
+        }),
+        ("the key of its tags is not there", |log| {
+            std::fs::remove_file(log.join("tag-key")).unwrap();
         }),
         ("checkpoints is gone", |log| {
             std::fs::remove_file(log.join("checkpoints")).unwrap();
@@ -221,7 +224,7 @@ fn records_of_a_weir_without_a_log_stay_and_the_log_begins_after_them() {
     std::fs::remove_dir_all(directory.path().join("log")).unwrap();
     let layout = Layout::new(directory.path());
     let period = layout.list_periods().unwrap().pop().unwrap().1;
-    for kind in ["secret", "hints"] {
+    for kind in ["secret", "hints", "users"] {
         let segment = layout.list_segments(&period).unwrap().pop().unwrap().1;
         std::fs::remove_file(segment.with_extension(kind)).unwrap();
     }

@@ -369,3 +369,56 @@ fn altered_hints_are_named_and_harm_nothing_else_lm_31() {
     assert_names(&report.faults, 50, 50, "the row itself is what was signed");
     assert_eq!((report.faults.len(), report.logs[0].proved), (1, 164));
 }
+
+#[test]
+fn altered_users_are_named_and_so_are_users_that_are_gone_lm_36() {
+    for alter in [
+        |users: &mut Vec<u8>| users[16 + 7] += 1,
+        |users: &mut Vec<u8>| users[71] ^= 1,
+        // The whole entry of one person.
+        |users: &mut Vec<u8>| drop(users.drain(72..144)),
+    ] {
+        let lab = Lab::new();
+        let file = lab.file_of(50);
+        let path = file.path.with_extension("users");
+        let mut users = fs::read(&path).unwrap();
+        alter(&mut users);
+        fs::write(path, users).unwrap();
+        let faults = lab.faults();
+        let last = file.last.unwrap();
+        assert_names(&faults, file.first, last, "not those of its rows");
+        assert_names(&faults, file.first, last, "says of it");
+    }
+    let lab = Lab::new();
+    let file = lab.file_of(50);
+    fs::remove_file(file.path.with_extension("users")).unwrap();
+    let faults = lab.faults();
+    assert_names(
+        &faults,
+        file.first,
+        file.last.unwrap(),
+        "its users are gone",
+    );
+}
+
+#[test]
+fn a_copy_without_any_key_is_checked_whole_and_says_what_it_takes_from_the_log_lm_37() {
+    let lab = Lab::new();
+    fs::remove_file(lab.log("key")).unwrap();
+    fs::remove_file(lab.log("tag-key")).unwrap();
+    let report = lab.check();
+    assert!(report.holds(), "{}", report.to_text());
+    assert_eq!(report.logs[0].proved, 164);
+    assert!(report.to_text().contains("tag-key is not there"));
+    // Also then no row can change its person.
+    lab.alter(&lab.file_of(50), |rows| with_text(&rows, "user", 50, "bob"));
+    assert!(!lab.check().holds());
+}
+
+#[test]
+fn the_tag_key_of_another_log_is_named_lm_31() {
+    let (lab, other) = (Lab::new(), Lab::other());
+    fs::copy(other.log("tag-key"), lab.log("tag-key")).unwrap();
+    let faults = lab.faults();
+    assert_eq!(faults[0].place.file.as_deref(), Some("log/weir/tag-key"));
+}

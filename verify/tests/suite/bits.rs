@@ -25,7 +25,7 @@ fn one_flipped_bit_in_any_file_is_seen_lm_31() {
     let mut all = Vec::new();
     files(&lab.path, &mut all);
     all.sort();
-    let kinds = ["parquet", "secret", "hints", "hosts"];
+    let kinds = ["parquet", "secret", "hints", "hosts", "users"];
     for kind in kinds {
         assert!(
             all.iter()

@@ -54,6 +54,9 @@ fn python_recomputes_leaves_roots_proofs_and_signatures_lm_29() {
         "{told}"
     );
     assert!(told.contains("checkpoints verified"), "{told}");
+    let segments = lab.files().len();
+    let rebuilt = format!("{segments} users trees rebuilt");
+    assert!(told.contains(&rebuilt), "{told}");
     assert!(told.contains("inclusion proofs"), "{told}");
     assert!(told.contains("consistency proofs"), "{told}");
 }

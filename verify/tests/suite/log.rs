@@ -12,7 +12,9 @@ use arrow::array::{
 use arrow::compute::{concat_batches, take_record_batch};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use weir_evidence::{Checkpoint, Entry, Hash, Log, Note, SealedFile, SigningKey, Span, entries};
+use weir_evidence::{
+    Checkpoint, Entry, Hash, Log, Note, SealedFile, SigningKey, Span, entries, users_to_bytes,
+};
 use weir_monitoring::proof::{self, RowFile};
 use weir_monitoring::{
     EventId, KekSource, KeyError, Kind, Record, Recorder, RecorderSettings, Store, Verdict,
@@ -145,7 +147,7 @@ impl Lab {
     }
 
     pub(crate) fn files(&self) -> Vec<RowFile> {
-        proof::row_files(&self.path).unwrap()
+        proof::row_files(&self.store()).unwrap()
     }
 
     /// The file that has a row.
@@ -200,11 +202,7 @@ impl Lab {
             let hints: Vec<u8> = rows.iter().map(|row| row.leaf.unwrap().0[0]).collect();
             fs::write(file.path.with_extension("hints"), hints).unwrap();
         }
-        let sealed: Vec<SealedFile> = self
-            .files()
-            .iter()
-            .map(|file| file.sealed().unwrap())
-            .collect();
+        let sealed: Vec<SealedFile> = self.files().iter().map(sealed_anew).collect();
         let mut log = Log::default();
         let mut anew = Vec::new();
         for entry in self.points() {
@@ -225,7 +223,7 @@ impl Lab {
             }
             for named in &mut checkpoint.sealed {
                 let now = sealed.iter().find(|now| now.path == named.path);
-                named.digest = now.map_or(named.digest, |now| now.digest);
+                *named = now.unwrap_or(named).clone();
             }
             change(&mut checkpoint);
             let entry = Entry {
@@ -241,13 +239,25 @@ impl Lab {
     }
 }
 
+/// A segment as a checkpoint would name it now; its users are written anew.
+fn sealed_anew(file: &RowFile) -> SealedFile {
+    let rows = file.rows().unwrap();
+    let users = users_to_bytes(&rows.users);
+    fs::write(file.path.with_extension("users"), users).unwrap();
+    let times = rows.rows.iter().map(|row| row.time);
+    let times = (times.clone().min().unwrap(), times.max().unwrap());
+    let digest = file.digest().unwrap();
+    SealedFile::new(file.sealed_name().to_owned(), digest, times, &rows.users)
+}
+
 /// A segment and what lies beside it.
-pub(crate) fn with_sidecars(segment: &Path) -> [PathBuf; 4] {
+pub(crate) fn with_sidecars(segment: &Path) -> [PathBuf; 5] {
     [
         segment.to_owned(),
         segment.with_extension("hosts"),
         segment.with_extension("secret"),
         segment.with_extension("hints"),
+        segment.with_extension("users"),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! LM-31, LM-32: what somebody who has a key can do. Inside the log it fits; what gives it away is time, the order of keys, or a
 //! checkpoint that was kept outside.
 
-use weir_evidence::{Entry, Note};
+use weir_evidence::{Entry, Hash, Note, SealedFile};
 
 use crate::log::{Lab, with_text, with_times};
 
@@ -118,4 +118,29 @@ fn rows_edited_and_signed_anew_with_the_key_hold_inside_which_is_why_there_is_an
             .to_text()
             .contains("written anew by whoever has the key")
     );
+}
+
+#[test]
+fn a_number_of_rows_or_a_span_of_time_that_a_checkpoint_says_wrongly_is_named_lm_36() {
+    for change in [
+        |sealed: &mut SealedFile| sealed.rows += 1,
+        |sealed: &mut SealedFile| sealed.latest -= 1,
+        |sealed: &mut SealedFile| sealed.earliest += 1,
+        |sealed: &mut SealedFile| sealed.entries -= 1,
+        |sealed: &mut SealedFile| sealed.users = Hash::of(b"other"),
+    ] {
+        let lab = Lab::new();
+        let file = lab.file_of(50);
+        lab.sign_anew(&lab.key(), |checkpoint| {
+            let mut sealed = checkpoint.sealed.iter_mut();
+            sealed
+                .find(|sealed| sealed.path == file.sealed_name())
+                .into_iter()
+                .for_each(change);
+        });
+        let faults = lab.faults();
+        let shown = Some(file.shown.as_str());
+        assert_eq!(faults[0].place.file.as_deref(), shown, "{faults:#?}");
+        assert!(faults[0].what.contains("says of it"), "{faults:#?}");
+    }
 }
