@@ -48,7 +48,13 @@ pub(crate) fn write(
     let mut bytes = Vec::new();
     filter.write(&mut bytes).map_err(io::Error::other)?;
     let path = path(segment);
-    sidecar::write(&path, &store.seal(key, &path, &bytes)?)
+    sidecar::replace(&path, &store.seal(key, &path, &bytes)?)
+}
+
+/// Whether the filter of a segment is under this key.
+pub(crate) fn is_under(segment: &Path, key: &DataKey) -> bool {
+    let bytes = std::fs::read(path(segment)).unwrap_or_default();
+    crate::keys::is_sealed(&bytes) == Some(key.name.as_str())
 }
 
 /// Whether the filter of a segment is what was written: one that was exchanged could let a search pass by its rows.

@@ -10,6 +10,7 @@
 mod adapt;
 mod clock;
 mod column;
+pub mod erase;
 mod event;
 pub mod export;
 mod frame;

@@ -12,6 +12,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, Clock, SystemClock};
+use crate::erase::{Done, Request};
 use crate::event::EventIds;
 use crate::health::RecorderHealth;
 use crate::journal::{Create, create_file};
@@ -78,14 +79,16 @@ impl Recorder {
             .for_each(|journal| shared.add_complete(journal, None));
         let (writer, inbox) = sync_channel(MESSAGES);
         let (keeper, tasks) = sync_channel(TASKS);
-        let (flush, retain) = (settings.flush, settings.retain);
+        let flush = settings.flush;
         let keeping = Keeper {
             store: store.clone(),
             shared: Arc::clone(&shared),
             tasks,
             writer: writer.clone(),
             ids: Arc::clone(&ids),
-            retain,
+            node: settings.node.clone(),
+            retain: settings.retain,
+            retain_content: settings.retain_content,
             began: (Instant::now(), clock::now()),
         };
         let parts = Parts {
@@ -139,6 +142,22 @@ impl Recorder {
     pub fn retain(&self, deadline: Duration) -> bool {
         let (done, answer) = sync_channel(1);
         self.keeper.try_send(Task::Retain(done)).is_ok() && answer.recv_timeout(deadline).is_ok()
+    }
+
+    /// Holds, releases or erases rows; waits until it is done.
+    ///
+    /// # Errors
+    /// In words, when it is refused, cannot be done, or is not done by the deadline.
+    pub fn serve(&self, request: &Request, deadline: Duration) -> Result<Done, String> {
+        let (done, answer) = sync_channel(1);
+        let task = Task::Serve(Box::new(request.clone()), done);
+        let is_asked = self.keeper.try_send(task).is_ok();
+        let answer = is_asked
+            .then(|| answer.recv_timeout(deadline).ok())
+            .flatten();
+        answer.unwrap_or_else(|| {
+            Err("it was not done in time; the next start finishes what was begun".to_owned())
+        })
     }
 
     /// Writes everything that lanes have handed over, then a stop row, seals, and unlocks the directory. Lanes are to be

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::adapt::Cells;
+use crate::erase;
 use crate::event::EventId;
 use crate::journal::key;
 use crate::open::OpenEvents;
@@ -207,6 +208,7 @@ fn newest_segment(layout: &Layout, node: &str) -> io::Result<Option<(FileName, P
 /// Removes unfinished segments, periods whose removal was begun, and secrets and keys whose journal is gone.
 fn clear(store: &Store) -> io::Result<()> {
     let layout = store.layout();
+    erase::clear(store)?;
     for path in entries(&layout.journals())? {
         let is_beside = path
             .extension()

@@ -54,6 +54,18 @@ pub fn due(store: &Store, retain: Duration, now: i64) -> io::Result<Vec<Due>> {
         .collect()
 }
 
+/// Periods whose content is due: those that ended more than `retain` before `now` and whose content keys are still there.
+pub(crate) fn due_content(store: &Store, retain: Duration, now: i64) -> io::Result<Vec<Period>> {
+    let mut due = Vec::new();
+    for (period, _) in store.layout().list_periods()? {
+        let is_over = period.end().saturating_add(micros(retain)) <= now;
+        if is_over && !store.keys()?.list(period, true)?.is_empty() {
+            due.push(period);
+        }
+    }
+    Ok(due)
+}
+
 /// Removes what is due now from a directory that nobody writes to, by starting and stopping a recorder there. What it removed.
 ///
 /// # Errors

@@ -128,12 +128,13 @@ fn gather(
     let key = proof::tag_key(store, node)?;
     let key = key.ok_or_else(|| io::Error::other("the key of the log's tags is not there"))?;
     let mut leaves = Leaves::new(secret, Source::Key(key));
-    let (mut hints, mut users) = (Vec::new(), Tally::default());
+    let (mut hints, mut users, mut contents) = (Vec::new(), Tally::default(), Vec::new());
     for batch in batches {
         let made = leaves.of(batch, &mut |leaf| {
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
                 hints.push(hash.0[0]);
                 users.push(of, leaf.seq, &hash);
+                contents.extend(leaf.content());
             }
         });
         made.map_err(io::Error::other)?;
@@ -141,6 +142,7 @@ fn gather(
     Ok(Gathered {
         hints,
         users: users.finish(),
+        contents,
     })
 }
 
@@ -161,7 +163,7 @@ fn place(layout: &Layout, facts: &Facts) -> io::Result<PathBuf> {
 }
 
 /// Writes the segment beside, syncs and renames it.
-fn write(
+pub(crate) fn write(
     layout: &Layout,
     path: &Path,
     facts: &Facts,
@@ -228,6 +230,11 @@ fn encode(
     let order = order(&batches)?;
     let writer = ArrowWriter::try_new(file, schema(), Some(properties(facts, keys)?))?;
     let (mut file, factory) = writer.into_serialized_writer()?;
+    if order.is_empty() {
+        // Every row was erased; what the footer says of them stays.
+        file.close()?;
+        return Ok(());
+    }
     let columns = factory.create_column_writers(0)?;
     let mut group = file.next_row_group()?;
     for ((index, field), mut writer) in schema().fields().iter().enumerate().zip(columns) {
@@ -307,7 +314,7 @@ fn properties(facts: &Facts, keys: &[Arc<DataKey>; 2]) -> Result<WriterPropertie
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_sorting_columns(Some(sorting.to_vec()))
-        .set_key_value_metadata(Some(facts.to_metadata()));
+        .set_key_value_metadata(Some(facts.to_metadata(&keys[0].name)));
     for col in [Col::user, Col::time, Col::seq, Col::event] {
         builder = builder.set_column_statistics_enabled(path(col), EnabledStatistics::Page);
     }
@@ -380,7 +387,7 @@ impl Facts {
         self.has_stopped = last == Some(Kind::Stop.as_str());
     }
 
-    fn to_metadata(&self) -> Vec<KeyValue> {
+    fn to_metadata(&self, key: &str) -> Vec<KeyValue> {
         let pairs = [
             (fact::NODE, self.node.clone()),
             (fact::FIRST, self.first.to_string()),
@@ -389,6 +396,7 @@ impl Facts {
             (fact::EARLIEST, self.earliest.to_string()),
             (fact::LATEST, self.latest.to_string()),
             (fact::STOPPED, self.has_stopped.to_string()),
+            (fact::KEY, key.to_owned()),
             (fact::VERSION, self.version.clone()),
         ];
         pairs

@@ -32,6 +32,7 @@ pub(crate) mod fact {
     pub(crate) const EARLIEST: &str = "weir.earliest";
     pub(crate) const LATEST: &str = "weir.latest";
     pub(crate) const STOPPED: &str = "weir.stopped";
+    pub(crate) const KEY: &str = "weir.key";
     pub(crate) const VERSION: &str = "weir.version";
 }
 
@@ -128,6 +129,8 @@ pub(crate) struct Facts {
     pub(crate) has_stopped: bool,
     /// Version of Weir that wrote the rows.
     pub(crate) version: String,
+    /// Name of the event key that it is encrypted under.
+    pub(crate) key: String,
 }
 
 impl Facts {
@@ -159,6 +162,7 @@ impl Facts {
             earliest: time(fact::EARLIEST).unwrap_or(i64::MIN),
             latest: time(fact::LATEST).unwrap_or(i64::MAX),
             has_stopped: text(fact::STOPPED) == Some("true"),
+            key: text(fact::KEY).unwrap_or_default().to_owned(),
             version: text(fact::VERSION).unwrap_or_default().to_owned(),
         }
     }

@@ -26,6 +26,8 @@ pub struct RecorderSettings {
     pub checkpoint: Duration,
     /// A period is removed this long after its end (LM-14).
     pub retain: Duration,
+    /// The content of a period is removed this long after its end (LM-14).
+    pub retain_content: Duration,
     /// Records held in memory at most; more are dropped and counted.
     pub queue: usize,
     /// Where the key is under which all keys of the records are wrapped (LM-16).
@@ -49,6 +51,7 @@ impl RecorderSettings {
             seal_after: Duration::from_secs(3600),
             checkpoint: Duration::from_secs(600),
             retain: Duration::from_secs(90 * 86_400),
+            retain_content: Duration::from_secs(30 * 86_400),
             queue: 65_536,
         }
     }

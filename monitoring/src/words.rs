@@ -98,6 +98,12 @@ words! {
         Clock = "clock",
         /// A whole period was removed because its time was over (LM-14).
         Retention = "retention",
+        /// Rows were erased (LM-15).
+        Erasure = "erasure",
+        /// A case holds rows back from expiry and erasure (LM-15).
+        Hold = "hold",
+        /// A case holds nothing any more.
+        Release = "release",
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Writer {
     unanswered: Vec<SyncSender<()>>,
     trouble: Option<Trouble>,
     told: Duration,
+    /// Who waits for the journal to be exchanged.
+    exchange_asked: Vec<SyncSender<()>>,
     end: Option<(bool, SyncSender<bool>)>,
 }
 
@@ -130,6 +132,7 @@ impl Writer {
             unanswered: Vec::new(),
             trouble: None,
             told: Duration::ZERO,
+            exchange_asked: Vec::new(),
             end: None,
         }
     }
@@ -190,6 +193,7 @@ impl Writer {
                 done: None,
             }),
             Message::Own(row, done) => self.hold_own(*row, Some(done)),
+            Message::Exchange(done) => self.exchange_asked.push(done),
             Message::End { in_order, done } => self.end = Some((in_order, done)),
         }
     }
@@ -224,8 +228,19 @@ impl Writer {
         if self.trouble.is_none() && self.told + PAUSE <= now {
             self.tell_dropped(now);
         }
-        if self.is_exchange_due() {
+        let is_asked = !self.exchange_asked.is_empty() && self.trouble.is_none();
+        let has_rows = self
+            .journal
+            .as_ref()
+            .is_some_and(|journal| journal.rows() > 0);
+        if self.is_exchange_due() || (is_asked && has_rows) {
             self.exchange();
+        }
+        if is_asked && self.trouble.is_none() {
+            for done in self.exchange_asked.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _ = done.try_send(());
+            }
         }
         self.checkpoint_when_due();
         self.report();

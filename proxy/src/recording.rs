@@ -16,6 +16,7 @@ pub(crate) fn settings(settings: &Settings) -> Result<RecorderSettings, KeyError
         seal_after: records.seal_after,
         checkpoint: records.checkpoint,
         retain: records.retain,
+        retain_content: records.retain_content,
         queue: records.queue,
         kek: kek(settings)?,
         tenant: records.tenant.clone(),

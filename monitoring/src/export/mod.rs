@@ -23,13 +23,16 @@ use crate::words::Kind;
 use statement::Tally;
 
 /// Rows about the records themselves: they stand in every statement whose period they touch, whoever was asked for.
-const HAPPENINGS: [Kind; 6] = [
+const HAPPENINGS: [Kind; 9] = [
     Kind::Start,
     Kind::Stop,
     Kind::Gap,
     Kind::Reload,
     Kind::Clock,
     Kind::Retention,
+    Kind::Erasure,
+    Kind::Hold,
+    Kind::Release,
 ];
 
 /// Why an export failed. What was written to the output until then is not an export.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::kek::parts;
 use super::{Kek, KekSource, KeyError, data};
+use crate::erase;
 use crate::paths::{Layout, entries};
 use crate::proof::{self, SET_ASIDE, sidecar};
 use crate::recorder;
@@ -128,6 +129,18 @@ fn wrapped_files(layout: &Layout) -> Result<Vec<(PathBuf, String)>, KeyError> {
             let what = store::journal_what(&path);
             (path, what)
         }));
+    }
+    for (folder, what) in [
+        (layout.holds(), erase::hold_what as fn(&str) -> String),
+        (layout.erasures(), erase::erasure_what),
+    ] {
+        for path in list(&folder)? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if let Some(name) = name.filter(|name| !name.contains('.')) {
+                let what = what(name);
+                found.push((path, what));
+            }
+        }
     }
     for log in list(&layout.logs())?
         .into_iter()

@@ -66,6 +66,7 @@ pub(crate) struct Chain {
     pub(super) leaves: Option<Leaves>,
     pub(super) hints: Vec<u8>,
     pub(super) users: Tally,
+    pub(super) contents: Vec<(u64, Hash)>,
     /// Whether a row of this run is in the log.
     pub(super) has_begun: bool,
     /// Rows were handed over of which it is not known whether they are on the disk.
@@ -85,6 +86,7 @@ impl Chain {
         let secret = sidecar::make_secret(&self.store, key, &path)?;
         self.leaves = Some(Leaves::new(secret, names));
         (self.hints, self.users) = (Vec::new(), Tally::default());
+        self.contents = Vec::new();
         Ok(())
     }
 
@@ -93,6 +95,7 @@ impl Chain {
         Gathered {
             hints: std::mem::take(&mut self.hints),
             users: std::mem::take(&mut self.users).finish(),
+            contents: std::mem::take(&mut self.contents),
         }
     }
 
@@ -103,13 +106,14 @@ impl Chain {
         };
         self.has_begun = true;
         let (stretch, hints, last) = (&mut self.stretch, &mut self.hints, &mut self.last);
-        let users = &mut self.users;
+        let (users, contents) = (&mut self.users, &mut self.contents);
         let taken = leaves.of(batch, &mut |leaf| {
             // With the key every row has a tag.
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
                 stretch.push(hash);
                 hints.push(hash.0[0]);
                 users.push(of, leaf.seq, &hash);
+                contents.extend(leaf.content());
                 *last = leaf.seq;
             }
         });
@@ -159,7 +163,10 @@ impl Chain {
         // What was left of a log that was set aside is not of this one.
         let own = |sealed: &SealedFile| sealed.first >= self.first;
         let sealed = shared.take_sealed().into_iter().filter(own);
-        self.sealed.extend(sealed);
+        for sealed in sealed {
+            self.sealed.retain(|other| other.path != sealed.path);
+            self.sealed.push(sealed);
+        }
         self.removed.extend(shared.take_removed());
         if self.is_unsure {
             if !shared.complete().is_empty() {
@@ -177,6 +184,7 @@ impl Chain {
         }
         let entry = self.entry(why, now, next.as_ref())?;
         self.keep(&entry)?;
+        shared.note_signed();
         if let Some(next) = next {
             self.take_over(next)?;
         }

@@ -11,11 +11,13 @@ pub(crate) mod names;
 pub(crate) mod open;
 mod rows;
 pub(crate) mod sidecar;
+pub(crate) mod tombstones;
 
 pub use ask::{Asked, ask};
 pub use chain::{CHECKPOINTS, KEY, LATEST, TAG_KEY};
 pub use leaf::{Fields, Group, group_of};
 pub use rows::{FileRows, Happening, ProvenRow, RowFile, row_files};
+pub use tombstones::{Tombstone, Why};
 
 use std::path::{Path, PathBuf};
 

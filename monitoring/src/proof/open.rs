@@ -305,6 +305,7 @@ fn assemble(
         leaves: None,
         hints: Vec::new(),
         users: Tally::default(),
+        contents: Vec::new(),
         has_begun: false,
         is_unsure: false,
         broken: None,

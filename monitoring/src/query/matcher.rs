@@ -126,7 +126,7 @@ impl Matcher {
     }
 
     /// Which rows match. A column that the batch does not have matches nothing.
-    pub(super) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
+    pub(crate) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
         let mut keep = vec![true; batch.num_rows()];
         self.keep_time(batch, &mut keep);
         for (col, wanted) in &self.equal {

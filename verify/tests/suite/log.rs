@@ -82,6 +82,7 @@ impl Lab {
     fn settings(&self) -> RecorderSettings {
         RecorderSettings {
             segment_rows: SEGMENT,
+            retain_content: Duration::from_secs(10_000 * 86_400),
             sync: Duration::from_millis(10),
             ..RecorderSettings::new(&self.path)
         }
@@ -202,7 +203,11 @@ impl Lab {
             let hints: Vec<u8> = rows.iter().map(|row| row.leaf.unwrap().0[0]).collect();
             fs::write(file.path.with_extension("hints"), hints).unwrap();
         }
-        let sealed: Vec<SealedFile> = self.files().iter().map(sealed_anew).collect();
+        let sealed: Vec<SealedFile> = self
+            .files()
+            .iter()
+            .map(|file| sealed_anew(&self.store(), file))
+            .collect();
         let mut log = Log::default();
         let mut anew = Vec::new();
         for entry in self.points() {
@@ -240,8 +245,8 @@ impl Lab {
 }
 
 /// A segment as a checkpoint would name it now; its users are written anew.
-fn sealed_anew(file: &RowFile) -> SealedFile {
-    let rows = file.rows().unwrap();
+fn sealed_anew(store: &Store, file: &RowFile) -> SealedFile {
+    let rows = file.rows(store).unwrap();
     let users = users_to_bytes(&rows.users);
     fs::write(file.path.with_extension("users"), users).unwrap();
     let times = rows.rows.iter().map(|row| row.time);
