@@ -16,6 +16,8 @@ mod rekey;
 mod seal;
 
 pub(crate) use data::{DataKey, Keys, destroy_file, key_bytes};
+#[cfg(test)]
+pub(crate) use data::KeyName;
 pub use error::KeyError;
 pub(crate) use kek::Kek;
 pub use kek::KekSource;

@@ -1,9 +1,10 @@
-//! `weir records`: looking at monitoring records, handing them over, removing what is due.
+//! `weir records`: looking at monitoring records, handing them over, holding and erasing them, removing what is due.
 //!
 //! Decides how an investigator asks. Every look states a purpose (LM-03) and leaves a line
 //! in the audit file before anything is read (LM-18).
 
 mod checkpoint;
+mod erase;
 mod export;
 mod filter;
 mod rekey;
@@ -37,6 +38,14 @@ pub(crate) enum Records {
     RotateKey(checkpoint::RotateKey),
     /// Wrap the keys that records are encrypted under in a new key-encryption key.
     Rekey(rekey::Rekey),
+    /// Keep the rows that match, also future ones, from expiry and erasure for a case.
+    Hold(erase::HoldRows),
+    /// End every hold of a case.
+    Release(erase::Release),
+    /// Print the holds in force.
+    Holds(erase::Holds),
+    /// Erase the rows that match, and destroy the keys that they are encrypted under.
+    Erase(erase::Erase),
 }
 
 impl Records {
@@ -53,6 +62,10 @@ impl Records {
             Records::Checkpoint(checkpoint) => checkpoint.run(loaded, out),
             Records::RotateKey(rotate) => rotate.run(loaded, out),
             Records::Rekey(rekey) => rekey.run(loaded, out),
+            Records::Hold(hold) => hold.run(loaded, out),
+            Records::Release(release) => release.run(loaded, out),
+            Records::Holds(holds) => holds.run(loaded, out),
+            Records::Erase(erase) => erase.run(loaded, out),
         }
     }
 }

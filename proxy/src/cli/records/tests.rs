@@ -407,3 +407,54 @@ fn a_new_key_encryption_key_takes_over_and_without_it_nothing_is_shown_lm_16() {
         Err(Failure::Refused(_))
     ));
 }
+
+#[test]
+fn rows_are_held_for_a_case_and_erased_on_grounds_and_the_log_holds_lm_15() {
+    let (_directory, loaded) = recorded();
+    let grounds = |case: &'static str| ["--case", case, "--role", "DPO", "--reason", "art 17"];
+    let line = |words: &[&'static str], case| [words, &grounds(case)].concat();
+    let told = said(&line(&["hold", "--user", "anna"], "H-1"), &loaded);
+    assert_eq!(told, "Case H-1 holds these rows from now on.\n");
+    let told = said(&["holds"], &loaded);
+    assert!(
+        told.starts_with("H-1  since ") && told.contains("user anna"),
+        "{told}"
+    );
+    let refused = records(&line(&["erase", "--user", "Anna"], "E-1"))
+        .unwrap()
+        .run(&loaded, &mut Vec::new())
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("held by case H-1"),
+        "{refused}"
+    );
+    let told = said(&line(&["release"], "H-1"), &loaded);
+    assert!(told.starts_with("1 hold ended"), "{told}");
+    assert_eq!(said(&["holds"], &loaded), "No case holds anything.\n");
+    let told = said(&line(&["erase", "--user", "Anna"], "E-1"), &loaded);
+    assert!(told.starts_with("Erased 2 rows in 1 day;"), "{told}");
+    let search = ["search", "--purpose", "facts", "--json"];
+    let left = said(&search, &loaded);
+    assert!(
+        !left.contains("anna") && left.contains("\"user\":\"tom\""),
+        "{left}"
+    );
+    assert!(
+        left.contains("case E-1, role DPO, reason: art 17"),
+        "{left}"
+    );
+    let told = said(&["verify", "--purpose", "effective-operation"], &loaded);
+    assert!(
+        told.contains("2 rows were erased") && told.contains("The log holds"),
+        "{told}"
+    );
+    let without = ["erase", "--case", "E", "--role", "DPO", "--reason", "x"];
+    assert!(matches!(
+        records(&without).unwrap().run(&loaded, &mut Vec::new()),
+        Err(Failure::Arguments(_))
+    ));
+    assert!(
+        records(&["erase", "--user", "tom"]).is_err(),
+        "no grounds, no erasure"
+    );
+}
