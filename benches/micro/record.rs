@@ -13,7 +13,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use weir_benches::is_smoke;
 use weir_evidence::{LeafMaker, Secret, Span, Tag};
 use weir_monitoring::{
-    End, EventIds, Identity, Initiator, Kind, Lane, Record, Recorder, RecorderSettings, Verdict,
+    End, EventIds, Identity, Initiator, KekSource, Kind, Lane, Record, Recorder, RecorderSettings,
+    Store, Verdict,
 };
 
 /// Records between two looks at the writer: well below what it queues.
@@ -202,10 +203,12 @@ fn record(criterion: &mut Criterion) {
         .expect("everything is written");
     let directory = running._directory.path().join("records");
     print_bytes(&directory, rows);
+    let kek = KekSource::beside(&directory);
+    let store = Store::open(&directory, &kek, "default").expect("its own key opens it");
     group.bench_function("verify", |bencher| {
         let outside = weir_verify::Outside::default();
         bencher.iter(|| {
-            let report = weir_verify::check(&directory, &outside, &mut |_, _, _| Ok(()));
+            let report = weir_verify::check(&store, &outside, &mut |_, _, _| Ok(()));
             assert!(report.is_ok_and(|report| report.holds()));
         });
     });

@@ -20,6 +20,8 @@ pub(crate) fn check(text: &str, kind: &Kind) -> Result<String, String> {
         Kind::ListName => list_name(text),
         Kind::Sha256 => digest(text),
         Kind::MinisignKey => minisign_key(text),
+        Kind::KeySource => key_source(text),
+        Kind::FileName => file_name(text),
         Kind::Path => path(text),
         Kind::Method => method(text),
         Kind::Extension => extension(text),
@@ -100,6 +102,31 @@ fn minisign_key(text: &str) -> Result<(), String> {
     ensure(key, || {
         format!(
             "{text:?} is no public key of minisign: the second line of its .pub file, which starts with RW"
+        )
+    })
+}
+
+fn key_source(text: &str) -> Result<(), String> {
+    let is_plain = |name: &str| !name.is_empty() && !name.contains(['/', '\0', '=']);
+    let is_known = match text.split_once(':') {
+        Some(("file", path)) => !path.is_empty() && !path.contains('\0'),
+        Some(("env" | "credential", name)) => is_plain(name),
+        _ => false,
+    };
+    ensure(is_known, || {
+        format!(
+            "{text:?} does not say where the key is: write file:PATH, env:NAME or credential:NAME"
+        )
+    })
+}
+
+fn file_name(text: &str) -> Result<(), String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_name =
+        (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.');
+    ensure(is_name, || {
+        format!(
+            "{text:?} is no name of 1 to 64 letters, digits, '.', '_' and '-', not beginning with a dot"
         )
     })
 }

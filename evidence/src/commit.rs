@@ -20,14 +20,15 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::hash::Hash;
+use crate::salts::Salts;
 use crate::tag::Tag;
 
 /// Disclosure groups of a record.
 pub const GROUPS: usize = 4;
 /// Pairs of salts.
-const PAIRS: usize = GROUPS.div_ceil(2);
+pub(crate) const PAIRS: usize = GROUPS.div_ceil(2);
 /// Rows that share a block key.
-const BLOCK: u64 = 16;
+pub(crate) const BLOCK: u64 = 16;
 const SALT: usize = 16;
 /// Prefix, version, `seq`, time and tag of a leaf.
 const LEAF_HEAD: usize = 2 + 8 + 8 + 16;
@@ -79,6 +80,12 @@ impl Secret {
         let bytes = encoded.and_then(|encoded| STANDARD.decode(encoded).ok());
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
         bytes.map(Secret).ok_or(SecretError::Form)
+    }
+}
+
+impl Secret {
+    pub(crate) fn block_key(&self, number: u64) -> Hash {
+        keyed(0x03, &Hash(self.0), &number.to_be_bytes())
     }
 }
 
@@ -160,7 +167,7 @@ pub struct TooLong;
 /// ascending order of id, then [`LeafMaker::finish`].
 #[derive(Debug)]
 pub struct LeafMaker {
-    secret: Secret,
+    salts: Salts,
     block: Option<(u64, Hash)>,
     seq: u64,
     /// Made when the first field of one of their groups comes: most rows have no content.
@@ -173,8 +180,13 @@ pub struct LeafMaker {
 impl LeafMaker {
     /// Leaves under this secret.
     pub fn new(secret: Secret) -> LeafMaker {
+        LeafMaker::with(Salts::Secret(secret))
+    }
+
+    /// Leaves under what is left of a secret.
+    pub fn with(salts: Salts) -> LeafMaker {
         LeafMaker {
-            secret,
+            salts,
             block: None,
             seq: 0,
             pairs: [None; PAIRS],
@@ -195,27 +207,43 @@ impl LeafMaker {
         head.copy_from_slice(&leaf_head(seq, time, tag));
     }
 
-    fn block_key(&mut self, number: u64) -> Hash {
+    fn block_key(&mut self, number: u64) -> Option<Hash> {
         match self.block {
-            Some((of, key)) if of == number => key,
+            Some((of, key)) if of == number => Some(key),
             _ => {
-                let key = keyed(0x03, &Hash(self.secret.0), &number.to_be_bytes());
+                let key = self.salts.block_key(number)?;
                 self.block = Some((number, key));
-                key
+                Some(key)
             }
         }
     }
 
+    /// The salt of a group; of a row whose salts are gone, one that opens nothing.
     fn salt(&mut self, group: u8) -> Salt {
-        let key = self.block_key(self.seq / BLOCK);
-        let [a, b, c, d, e, f, g, h] = self.seq.to_be_bytes();
-        let k = group / 2;
-        let make = || keyed(0x04, &key, &[a, b, c, d, e, f, g, h, k]);
-        let pair = match self.pairs.get_mut(usize::from(k)) {
-            Some(pair) => *pair.get_or_insert_with(make),
-            None => make(),
+        let (seq, k) = (self.seq, group / 2);
+        let made = match self.pairs.get(usize::from(k)).copied().flatten() {
+            Some(pair) => pair,
+            None => match self.block_key(seq / BLOCK) {
+                Some(key) => pair_of(&key, seq, k),
+                None => self.salts.pair(seq, k).unwrap_or(NO_FIELDS),
+            },
         };
-        half(&pair, group)
+        if let Some(pair) = self.pairs.get_mut(usize::from(k)) {
+            *pair = Some(made);
+        }
+        half(&made, group)
+    }
+
+    /// The commitment of a group whose fields are gone and of which only that is left. A group that has fields keeps its own.
+    pub fn put(&mut self, group: u8, commitment: &Hash) {
+        self.close();
+        if self.commitment(group) != NO_FIELDS {
+            return;
+        }
+        let at = LEAF_HEAD + usize::from(group) * 32;
+        if let Some(place) = self.leaf.get_mut(at..at + 32) {
+            place.copy_from_slice(&commitment.0);
+        }
     }
 
     /// The fields that follow belong to this group, 0 to 3.
@@ -272,6 +300,12 @@ impl LeafMaker {
             self.group.clear();
         }
     }
+}
+
+/// The salts of two groups of a row.
+pub(crate) fn pair_of(block: &Hash, seq: u64, k: u8) -> Hash {
+    let [a, b, c, d, e, f, g, h] = seq.to_be_bytes();
+    keyed(0x04, block, &[a, b, c, d, e, f, g, h, k])
 }
 
 fn leaf_head(seq: u64, time: i64, tag: Tag) -> [u8; LEAF_HEAD] {

@@ -11,6 +11,7 @@ mod hash;
 mod key;
 mod note;
 mod proof;
+mod salts;
 mod span;
 mod tag;
 mod users;
@@ -24,6 +25,7 @@ pub use hash::{Hash, HashError, leaf_hash, node_hash};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use note::{Note, NoteError, Signature};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use salts::Salts;
 pub use span::{Span, SpanError};
 pub use tag::{Tag, TagError, TagKey, TagKeyError};
 pub use users::{

@@ -1,8 +1,15 @@
-//! Frames of a journal: Arrow IPC messages with a check sum, so that a torn or damaged write is told from a whole one.
+//! Frames of a journal: Arrow IPC messages, each encrypted as a whole, with a check sum, so that a torn or damaged write is told
+//! from a whole one, and a whole one under another key from both (LM-16).
 //!
-//! The IPC stream format has no check sum. It does let the metadata of a message be followed by padding, and there each frame
-//! carries, last, `weirsum1`, the length of its body and a CRC-32 of everything else in it: any Arrow reader reads the stream,
-//! and this one also knows what to trust. Frames begin at multiples of 64 bytes. What the batches mean is decided elsewhere.
+//! ```text
+//! ff ff ff ff ‖ "weirfrm2" ‖ length[8] ‖ number[8] ‖ CRC-32[4]      32 bytes, little-endian
+//! ciphertext ‖ tag[16]                                              `length` bytes, AES-256-GCM
+//! zeroes up to a multiple of 64
+//! ```
+//! The nonce is four zero bytes and the number, big-endian, which rises by one with every frame that is made, whether the file
+//! takes it or not; each journal has a key of its own, so none comes twice. The 28 bytes before the check sum are the
+//! associated data. The sum is over everything else in the frame. What is encrypted is one message of an Arrow IPC stream, its
+//! metadata padded to a multiple of 64. What the batches mean is decided elsewhere.
 
 use std::fs::File;
 use std::io;
@@ -15,18 +22,21 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::{
     DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteContext, IpcWriteOptions,
 };
+use ring::aead::{Aad, NONCE_LEN, Nonce};
+
+use crate::keys::DataKey;
 
 /// Frames begin at multiples of this, and IPC aligns its buffers to it.
 pub(crate) const ALIGNMENT: usize = 64;
 const MARKER: [u8; 4] = [0xff; 4];
-const MAGIC: [u8; 8] = *b"weirsum1";
+const MAGIC: [u8; 8] = *b"weirfrm2";
+const HEAD: usize = 32;
+/// The part of the head that is authenticated.
+const ABOUT: usize = HEAD - 4;
+/// What comes before the metadata of a message.
 const PREFIX: usize = 8;
-/// Magic, length of the body, CRC-32, four zero bytes.
-const TRAILER: usize = 24;
-/// Metadata beyond this is taken for damage: the largest, a header with every open tunnel, stays far below.
-const LARGEST_METADATA: usize = 64 << 20;
-/// A body beyond this is taken for damage: a batch of 8,192 rows with every text at its bound stays below.
-const LARGEST_BODY: u64 = 512 << 20;
+/// More is taken for damage: a batch of 8,192 rows with every text at its bound, or a header with every open tunnel, stays below.
+const LARGEST: u64 = 512 << 20;
 
 /// Turns schemas and batches into frames; keeps its buffers.
 #[derive(Debug)]
@@ -35,83 +45,172 @@ pub(crate) struct Encoder {
     tracker: DictionaryTracker,
     options: IpcWriteOptions,
     context: IpcWriteContext,
+    key: DataKey,
+    number: u64,
     frame: Vec<u8>,
 }
 
 impl Encoder {
-    pub(crate) fn new() -> Encoder {
+    /// Under the key of one new journal.
+    pub(crate) fn new(key: DataKey) -> Encoder {
         Encoder {
             generator: IpcDataGenerator::default(),
             tracker: DictionaryTracker::new(false),
             options: IpcWriteOptions::default(),
             context: IpcWriteContext::default(),
+            key,
+            number: 0,
             frame: Vec::new(),
         }
     }
 
     /// The frame that opens a stream.
-    pub(crate) fn schema(&mut self, schema: &Schema) -> &[u8] {
-        let encoded = self.generator.schema_to_bytes_with_dictionary_tracker(
+    ///
+    /// # Errors
+    /// When it cannot be encrypted.
+    pub(crate) fn schema(&mut self, schema: &Schema) -> Result<&[u8], ArrowError> {
+        let encoded = self.schema_message(schema);
+        self.seal(&encoded)
+    }
+
+    fn schema_message(&mut self, schema: &Schema) -> EncodedData {
+        self.generator.schema_to_bytes_with_dictionary_tracker(
             schema,
             &mut self.tracker,
             &self.options,
-        );
-        self.seal(&encoded)
+        )
     }
 
     /// One batch.
     ///
     /// # Errors
-    /// When Arrow cannot encode it, for example because a column is larger than 2 GiB.
+    /// When Arrow cannot encode it, for example because a column is larger than 2 GiB, or it cannot be encrypted.
     pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<&[u8], ArrowError> {
         let (_, encoded) =
             self.generator
                 .encode(batch, &mut self.tracker, &self.options, &mut self.context)?;
-        Ok(self.seal(&encoded))
+        self.seal(&encoded)
     }
 
-    fn seal(&mut self, encoded: &EncodedData) -> &[u8] {
-        let message = &encoded.ipc_message;
-        let head = (PREFIX + message.len() + TRAILER).next_multiple_of(ALIGNMENT);
-        let body_length = encoded.arrow_data.len().next_multiple_of(ALIGNMENT);
-        // No metadata comes near 2 GiB: the largest is bounded by the number of open tunnels that are named.
-        let metadata_length = i32::try_from(head - PREFIX).unwrap_or(i32::MAX);
-        let frame = &mut self.frame;
-        frame.clear();
-        frame.extend_from_slice(&MARKER);
-        frame.extend_from_slice(&metadata_length.to_le_bytes());
-        frame.extend_from_slice(message);
-        frame.resize(head - TRAILER, 0);
-        frame.extend_from_slice(&MAGIC);
-        frame.extend_from_slice(&(body_length as u64).to_le_bytes());
-        let mut sum = crc32fast::Hasher::new();
-        sum.update(frame);
-        sum.update(&encoded.arrow_data);
-        let padding = [0; ALIGNMENT];
-        sum.update(
-            padding
-                .get(..body_length - encoded.arrow_data.len())
-                .unwrap_or_default(),
-        );
-        frame.extend_from_slice(&sum.finalize().to_le_bytes());
-        frame.extend_from_slice(&[0; 4]);
-        frame.extend_from_slice(&encoded.arrow_data);
-        frame.resize(head + body_length, 0);
-        frame
+    fn seal(&mut self, encoded: &EncodedData) -> Result<&[u8], ArrowError> {
+        let number = self.number;
+        // Whatever becomes of the frame, its number is used.
+        self.number += 1;
+        self.frame.clear();
+        self.frame.resize(HEAD, 0);
+        message(encoded, &mut self.frame);
+        let failed = || ArrowError::IpcError("a frame cannot be encrypted".to_owned());
+        let length = self.frame.len() - HEAD + self.key.aead.algorithm().tag_len();
+        let about = about(length as u64, number);
+        let (head, plain) = self.frame.split_at_mut(HEAD);
+        head.get_mut(..ABOUT)
+            .ok_or_else(failed)?
+            .copy_from_slice(&about);
+        let tag = self
+            .key
+            .aead
+            .seal_in_place_separate_tag(nonce(number), Aad::from(about), plain)
+            .map_err(|_| failed())?;
+        self.frame.extend_from_slice(tag.as_ref());
+        let size = self.frame.len().next_multiple_of(ALIGNMENT);
+        self.frame.resize(size, 0);
+        let (head, body) = self.frame.split_at_mut(HEAD);
+        let sum = sum(head, body);
+        head.get_mut(ABOUT..)
+            .ok_or_else(failed)?
+            .copy_from_slice(&sum);
+        Ok(&self.frame)
     }
 }
 
-/// The whole frame at `at`, or None when what is there is torn, damaged or no frame.
+/// A header of today's schema, as it is before encryption: for a journal that lost its own.
+pub(crate) fn plain_schema(schema: &Schema) -> Buffer {
+    let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
+        schema,
+        &mut DictionaryTracker::new(false),
+        &IpcWriteOptions::default(),
+    );
+    let mut bytes = Vec::new();
+    message(&encoded, &mut bytes);
+    Buffer::from_vec(bytes)
+}
+
+/// One message of a stream, padded so that its body is aligned when the message is.
+fn message(encoded: &EncodedData, out: &mut Vec<u8>) {
+    let begin = out.len();
+    let message = &encoded.ipc_message;
+    let head = (PREFIX + message.len()).next_multiple_of(ALIGNMENT);
+    // No metadata comes near 2 GiB: the largest is bounded by the number of open tunnels that are named.
+    let metadata = i32::try_from(head - PREFIX).unwrap_or(i32::MAX);
+    out.extend_from_slice(&MARKER);
+    out.extend_from_slice(&metadata.to_le_bytes());
+    out.extend_from_slice(message);
+    out.resize(begin + head, 0);
+    out.extend_from_slice(&encoded.arrow_data);
+    let length = (out.len() - begin).next_multiple_of(ALIGNMENT);
+    out.resize(begin + length, 0);
+}
+
+fn about(length: u64, number: u64) -> [u8; ABOUT] {
+    let mut about = [0; ABOUT];
+    let parts = [
+        MARKER.as_slice(),
+        &MAGIC,
+        &length.to_le_bytes(),
+        &number.to_le_bytes(),
+    ];
+    let bytes = parts.into_iter().flatten();
+    for (place, byte) in about.iter_mut().zip(bytes) {
+        *place = *byte;
+    }
+    about
+}
+
+fn nonce(number: u64) -> Nonce {
+    let mut bytes = [0; NONCE_LEN];
+    let (_, rest) = bytes.split_at_mut(NONCE_LEN - 8);
+    rest.copy_from_slice(&number.to_be_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}
+
+fn sum(head: &[u8], body: &[u8]) -> [u8; 4] {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(head.get(..ABOUT).unwrap_or_default());
+    sum.update(body);
+    sum.finalize().to_le_bytes()
+}
+
+/// What is at a place of a journal.
+pub(crate) enum Found {
+    /// A whole frame: its message, and its bytes in the file.
+    Message(Buffer, u64),
+    /// A whole frame that is not under this key, and its bytes in the file.
+    Foreign(u64),
+    /// Something torn, damaged, or no frame.
+    Nothing,
+}
+
+/// The frame at `at`.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn read(file: &File, at: u64, length: u64) -> io::Result<Option<Buffer>> {
-    let Some((head, body)) = read_sizes(file, at, length)? else {
-        return Ok(None);
+pub(crate) fn read(file: &File, at: u64, length: u64, key: &DataKey) -> io::Result<Found> {
+    let Some((about, number, sealed, mut body)) = read_whole(file, at, length)? else {
+        return Ok(Found::Nothing);
     };
-    let mut buffer = MutableBuffer::from_len_zeroed(head + body);
-    read_exact_or_short(file, buffer.as_slice_mut(), at)?;
-    Ok(is_whole(buffer.as_slice(), head).then(|| buffer.into()))
+    let size = (HEAD + body.len()) as u64;
+    let sealed = body.as_slice_mut().get_mut(..sealed).unwrap_or_default();
+    let opened = key
+        .aead
+        .open_in_place(nonce(number), Aad::from(about), sealed)
+        .map(|plain| plain.len());
+    Ok(match opened {
+        Ok(plain) => {
+            body.truncate(plain);
+            Found::Message(body.into(), size)
+        }
+        Err(_) => Found::Foreign(size),
+    })
 }
 
 /// The place of the next whole frame at or after `at`, if any.
@@ -126,7 +225,7 @@ pub(crate) fn find(file: &File, at: u64, length: u64) -> io::Result<Option<u64>>
         read_exact_or_short(file, &mut window, at)?;
         for (index, start) in window.chunks(ALIGNMENT).enumerate() {
             let place = at + (index * ALIGNMENT) as u64;
-            if start.starts_with(&MARKER) && read(file, place, length)?.is_some() {
+            if start.starts_with(&MARKER) && read_whole(file, place, length)?.is_some() {
                 return Ok(Some(place));
             }
         }
@@ -135,41 +234,34 @@ pub(crate) fn find(file: &File, at: u64, length: u64) -> io::Result<Option<u64>>
     Ok(None)
 }
 
-/// Lengths of head and body, when they are possible and lie inside the file.
-fn read_sizes(file: &File, at: u64, length: u64) -> io::Result<Option<(usize, usize)>> {
-    let mut prefix = [0; PREFIX];
-    read_exact_or_short(file, &mut prefix, at)?;
-    let [a, b, c, d, size @ ..] = prefix;
-    let metadata = usize::try_from(i32::from_le_bytes(size)).unwrap_or(usize::MAX);
-    let head = metadata.saturating_add(PREFIX);
-    if [a, b, c, d] != MARKER
-        || !(PREFIX + TRAILER..LARGEST_METADATA).contains(&head)
-        || at + head as u64 > length
-    {
-        return Ok(None);
-    }
-    let mut trailer = [0; 16];
-    read_exact_or_short(file, &mut trailer, at + (head - TRAILER) as u64)?;
-    let (magic, body) = trailer.split_at(MAGIC.len());
-    let body = u64::from_le_bytes(body.try_into().unwrap_or_default());
-    if magic != MAGIC || body > LARGEST_BODY || at + head as u64 + body > length {
-        return Ok(None);
-    }
-    Ok(usize::try_from(body).ok().map(|body| (head, body)))
-}
+/// Authenticated part of the head, number, sealed bytes, and everything after the head; None when the frame is not whole.
+type Whole = ([u8; ABOUT], u64, usize, MutableBuffer);
 
-fn is_whole(frame: &[u8], head: usize) -> bool {
-    let Some((head, body)) = frame.split_at_checked(head) else {
-        return false;
+fn read_whole(file: &File, at: u64, length: u64) -> io::Result<Option<Whole>> {
+    let mut head = [0; HEAD];
+    read_exact_or_short(file, &mut head, at)?;
+    let numbers = head.get(MARKER.len() + MAGIC.len()..ABOUT);
+    let (sealed, number) = numbers
+        .unwrap_or_default()
+        .split_at_checked(8)
+        .unwrap_or_default();
+    let sealed = u64::from_le_bytes(sealed.try_into().unwrap_or_default());
+    let number = u64::from_le_bytes(number.try_into().unwrap_or_default());
+    let about = about(sealed, number);
+    if !head.starts_with(&about) || sealed > LARGEST {
+        return Ok(None);
+    }
+    let size = (HEAD as u64 + sealed).next_multiple_of(ALIGNMENT as u64);
+    if at.saturating_add(size) > length {
+        return Ok(None);
+    }
+    let (Ok(size), Ok(sealed)) = (usize::try_from(size), usize::try_from(sealed)) else {
+        return Ok(None);
     };
-    let Some((covered, stored)) = head.split_at_checked(head.len() - 8) else {
-        return false;
-    };
-    let mut sum = crc32fast::Hasher::new();
-    sum.update(covered);
-    sum.update(body);
-    // The four zero bytes are compared too, so that no bit of a frame is beyond notice.
-    u64::from(sum.finalize()).to_le_bytes() == stored
+    let mut body = MutableBuffer::from_len_zeroed(size - HEAD);
+    read_exact_or_short(file, body.as_slice_mut(), at + HEAD as u64)?;
+    let is_whole = head.get(ABOUT..) == Some(&sum(&head, body.as_slice()));
+    Ok(is_whole.then_some((about, number, sealed, body)))
 }
 
 /// Reads what there is; the rest stays zero, which is never a frame.

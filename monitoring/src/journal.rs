@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 
 use crate::frame::Encoder;
+use crate::keys::DataKey;
 use crate::open::OpenEvents;
-use crate::paths::{FileName, Layout, sync_directory};
+use crate::paths::{FileName, sync_directory};
 use crate::record::schema;
 
 /// Keys of the header's metadata.
@@ -80,18 +81,17 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Creates the journal whose first row will be number `first`, with what is open at this moment in its header.
+    /// Creates the journal at this path and under this key whose first row will be number `first`, with what is open at this moment in its header.
     ///
     /// # Errors
     /// When the file cannot be created or its header not be written; nothing is left behind then.
     pub(crate) fn create(
-        layout: &Layout,
+        (path, key): (PathBuf, DataKey),
         create: &Create,
         name: FileName,
         now: i64,
         open: &OpenEvents,
     ) -> io::Result<Journal> {
-        let path = layout.journals().join(name.to_string());
         // A file of this name can only be one that a full disk left without a single batch.
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -101,7 +101,7 @@ impl Journal {
         let mut journal = Journal {
             storage,
             path,
-            encoder: Encoder::new(),
+            encoder: Encoder::new(key),
             good: 0,
             rows: 0,
             is_named_durably: false,
@@ -125,7 +125,7 @@ impl Journal {
             (key::OPEN.to_owned(), open.to_text()),
         ]);
         let schema = schema().as_ref().clone().with_metadata(metadata);
-        let frame = self.encoder.schema(&schema);
+        let frame = self.encoder.schema(&schema).map_err(io::Error::other)?;
         self.storage.write_all(frame)?;
         self.good = frame.len() as u64;
         Ok(())

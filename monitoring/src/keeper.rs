@@ -2,28 +2,35 @@
 //!
 //! Decides when to try again. How a journal is sealed is decided in `seal`, which periods are due in `retain`.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use weir_evidence::Why;
+use weir_evidence::{SealedFile, Why};
 
 use crate::clock::{self, micros};
-use crate::event::EventIds;
+use crate::erase::{self, Done, Held, Request};
+use crate::event::{EventId, EventIds};
 use crate::lane::{Complete, Message, Shared};
 use crate::notes;
-use crate::paths::Layout;
+use crate::paths::Period;
 use crate::proof::chain::{self, Chain};
 use crate::retain::{self, Due};
 use crate::seal::{self, Segment};
+use crate::store::Store;
 
 /// Pause before a journal that could not be sealed is tried again.
 const RETRY: Duration = Duration::from_secs(15);
 /// Time between two looks for periods that are due.
 const RETENTION: Duration = Duration::from_secs(3600);
-/// How long a removal waits for its row to be durable.
+/// Time between two looks for what commands ask.
+const TICK: Duration = Duration::from_secs(1);
+/// How long a removal waits for its row to be durable, and an erasure for a checkpoint.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause between two looks whether a checkpoint was signed.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the keeper is told.
 pub(crate) enum Task {
@@ -31,6 +38,8 @@ pub(crate) enum Task {
     Look,
     /// Look for periods that are due now; answered when that is done.
     Retain(SyncSender<()>),
+    /// Hold, release or erase rows.
+    Serve(Box<Request>, SyncSender<Result<Done, String>>),
     /// Seal what waits and end; answered with whether all of it was written and sealed.
     End {
         is_written: bool,
@@ -41,12 +50,14 @@ pub(crate) enum Task {
 }
 
 pub(crate) struct Keeper {
-    pub(crate) layout: Layout,
+    pub(crate) store: Store,
+    pub(crate) node: String,
     pub(crate) shared: Arc<Shared>,
     pub(crate) tasks: Receiver<Task>,
     pub(crate) writer: SyncSender<Message>,
     pub(crate) ids: Arc<EventIds>,
     pub(crate) retain: Duration,
+    pub(crate) retain_content: Duration,
     /// When the keeper began, by the clock that never steps and by the wall clock.
     pub(crate) began: (Instant, i64),
 }
@@ -54,21 +65,40 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Runs until it is told to end.
     pub(crate) fn run(self) {
-        let mut looked: Option<Instant> = None;
+        let (mut looked, mut failed): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut is_resumed = false;
         loop {
-            if looked.is_none_or(|looked| looked.elapsed() >= RETENTION) {
-                self.remove_due(self.time_passed());
+            let is_open = self.shared.log_is_open.load(Ordering::Acquire);
+            if is_open && !is_resumed && failed.is_none_or(|failed| failed.elapsed() >= RETRY) {
+                is_resumed = self.resume();
+                failed = (!is_resumed).then(Instant::now);
+            }
+            if looked.is_none_or(|looked| looked.elapsed() >= RETENTION)
+                && self.remove_due(is_resumed)
+            {
                 looked = Some(Instant::now());
             }
-            let pause = if self.shared.log_is_open.load(Ordering::Acquire) && self.seal_complete() {
-                RETENTION
-            } else {
-                RETRY
-            };
-            match self.tasks.recv_timeout(pause) {
+            if is_open && failed.is_none_or(|failed| failed.elapsed() >= RETRY) {
+                failed = (!self.seal_complete()).then(Instant::now);
+            }
+            if is_resumed {
+                self.serve_asked();
+            }
+            match self.tasks.recv_timeout(TICK) {
                 Ok(Task::Retain(done)) => {
-                    self.remove_due(self.time_passed());
+                    self.wait_for_log();
+                    is_resumed = is_resumed || self.resume();
+                    self.remove_due(is_resumed);
                     let _ = done.try_send(());
+                }
+                Ok(Task::Serve(request, done)) => {
+                    self.wait_for_log();
+                    is_resumed = is_resumed || self.resume();
+                    let answer = match is_resumed {
+                        true => erase::serve(&self.store, &self.node, &self, &request),
+                        false => Err(self.shared.health().last_error.unwrap_or_default()),
+                    };
+                    let _ = done.try_send(answer);
                 }
                 Ok(Task::End {
                     is_written,
@@ -81,8 +111,52 @@ impl Keeper {
                     let _ = done.try_send(is_written && is_sealed && is_signed);
                     return;
                 }
-                Ok(Task::Look) | Err(RecvTimeoutError::Timeout) => {}
+                // A journal that is complete now has not failed yet.
+                Ok(Task::Look) => {
+                    if self.shared.complete().len() == 1 {
+                        failed = None;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Nothing can be told or named before the log is open.
+    fn wait_for_log(&self) {
+        let begun = Instant::now();
+        while !self.shared.log_is_open.load(Ordering::Acquire) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn note(&self, error: String) {
+        self.shared
+            .update_health(|health| health.last_error = Some(error));
+    }
+
+    /// Finishes erasures that an earlier run began; answers whether none is left.
+    fn resume(&self) -> bool {
+        let finished = erase::resume(&self.store, self);
+        if let Err(error) = &finished {
+            self.note(format!("cannot finish an erasure that was begun: {error}"));
+        }
+        finished.is_ok()
+    }
+
+    /// Carries out what commands ask, one after the other.
+    fn serve_asked(&self) {
+        loop {
+            let asked = erase::asked(&self.store);
+            let (request, place) = match asked {
+                Ok(Some(asked)) => asked,
+                Ok(None) => return,
+                Err(error) => return self.note(format!("cannot look for requests: {error}")),
+            };
+            let done = erase::serve(&self.store, &self.node, self, &request);
+            if let Err(error) = erase::answer(&self.store, &place, &done) {
+                self.note(format!("cannot answer a request: {error}"));
             }
         }
     }
@@ -97,7 +171,7 @@ impl Keeper {
     fn seal_complete(&self) -> bool {
         let mut is_all = true;
         for Complete { journal, gathered } in self.shared.complete() {
-            match seal::seal(&self.layout, &journal, gathered.as_deref()) {
+            match seal::seal(&self.store, &journal, gathered.as_deref()) {
                 Ok(segment) => {
                     let sealed = u64::from(segment.is_some());
                     segment.iter().for_each(|segment| self.name(segment));
@@ -105,7 +179,10 @@ impl Keeper {
                     self.shared.update_health(|health| health.sealed += sealed);
                 }
                 Err(error) => {
-                    let error = format!("cannot seal {}: {error}", self.layout.shown(&journal));
+                    let error = format!(
+                        "cannot seal {}: {error}",
+                        self.store.layout().shown(&journal)
+                    );
                     self.shared
                         .update_health(|health| health.last_error = Some(error));
                     is_all = false;
@@ -120,11 +197,14 @@ impl Keeper {
         if !segment.is_proven {
             return;
         }
-        match chain::name_sealed(&self.layout, &segment.path) {
+        match chain::name_sealed(&self.store, &segment.path) {
             Ok(sealed) => self.shared.add_sealed(sealed),
             // The next start does.
             Err(error) => {
-                let error = format!("cannot read {}: {error}", self.layout.shown(&segment.path));
+                let error = format!(
+                    "cannot read {}: {error}",
+                    self.store.layout().shown(&segment.path)
+                );
                 self.shared
                     .update_health(|health| health.last_error = Some(error));
             }
@@ -137,14 +217,57 @@ impl Keeper {
         chain.sign(why, now, &self.shared)
     }
 
-    fn remove_due(&self, now: i64) {
-        match retain::due(self.layout.root(), self.retain, now) {
-            Ok(periods) => periods.iter().for_each(|due| self.remove(due)),
+    /// Removes what is due; answers whether it was looked at. While the log is not open yet, for example because the disk is
+    /// full, only what nobody holds goes, and as a whole.
+    fn remove_due(&self, is_ready: bool) -> bool {
+        let now = self.time_passed();
+        let held = match Held::load(&self.store) {
+            Ok(held) => held,
             Err(error) => {
-                let error = format!("cannot look for periods to remove: {error}");
-                self.shared
-                    .update_health(|health| health.last_error = Some(error));
+                self.note(format!(
+                    "holds cannot be read, so nothing is removed: {error}"
+                ));
+                return true;
             }
+        };
+        if !is_ready && !held.is_empty() {
+            return false;
+        }
+        match retain::due(&self.store, self.retain, now) {
+            Ok(periods) => periods.iter().for_each(|due| self.expire(due, &held)),
+            Err(error) => self.note(format!("cannot look for periods to remove: {error}")),
+        }
+        if !is_ready {
+            return false;
+        }
+        match retain::due_content(&self.store, self.retain_content, now) {
+            Ok(periods) => periods
+                .iter()
+                .for_each(|period| self.expire_content(*period, &held)),
+            Err(error) => self.note(format!("cannot look for content to remove: {error}")),
+        }
+        true
+    }
+
+    /// Lets a period go, but for what cases hold.
+    fn expire(&self, due: &Due, held: &Held) {
+        let as_a_whole = match held.is_empty() {
+            true => Ok(true),
+            false => erase::expire(&self.store, &self.node, self, due.period, held),
+        };
+        match as_a_whole {
+            Ok(true) => self.remove(due),
+            Ok(false) => {}
+            Err(error) => self.note(format!("cannot remove period {}: {error}", due.period)),
+        }
+    }
+
+    fn expire_content(&self, period: Period, held: &Held) {
+        let gone = erase::expire_content(&self.store, &self.node, self, period, held);
+        if let Err(error) = gone {
+            self.note(format!(
+                "cannot remove the content of period {period}: {error}"
+            ));
         }
     }
 
@@ -163,7 +286,7 @@ impl Keeper {
             return;
         }
         self.shared.add_removed(due.period.to_string());
-        match retain::remove(&self.layout, due) {
+        match retain::remove(&self.store, due) {
             Ok(()) => self
                 .shared
                 .update_health(|health| health.removed_periods += 1),
@@ -173,6 +296,60 @@ impl Keeper {
                     .update_health(|health| health.last_error = Some(error));
             }
         }
+    }
+}
+
+impl erase::Clerk for Keeper {
+    fn event(&self) -> EventId {
+        self.ids.next()
+    }
+
+    fn now(&self) -> i64 {
+        clock::now()
+    }
+
+    fn tell(&self, row: erase::Row) -> io::Result<()> {
+        let (done, told) = sync_channel(1);
+        let row = Box::new(notes::told(row, clock::now()));
+        let asked = self.writer.try_send(Message::Own(row, done)).is_ok();
+        match asked && told.recv_timeout(PATIENCE).is_ok() {
+            true => Ok(()),
+            false => Err(io::Error::other(
+                "the row that tells of it cannot be made durable at present, so nothing is done",
+            )),
+        }
+    }
+
+    fn seal(&self) -> io::Result<()> {
+        let (done, exchanged) = sync_channel(1);
+        let asked = self.writer.try_send(Message::Exchange(done)).is_ok();
+        let is_sealed = asked && exchanged.recv_timeout(PATIENCE).is_ok() && self.seal_complete();
+        match is_sealed {
+            true => Ok(()),
+            false => Err(io::Error::other(
+                "what was recorded until now cannot be sealed at present, so nothing is done",
+            )),
+        }
+    }
+
+    fn name(&self, sealed: SealedFile) {
+        self.shared.add_sealed(sealed);
+    }
+
+    fn name_removed(&self, period: String) {
+        self.shared.add_removed(period);
+    }
+
+    fn sign(&self) -> io::Result<()> {
+        let begun = Instant::now();
+        while self.shared.is_unsigned() {
+            if begun.elapsed() >= PATIENCE {
+                let error = "no checkpoint can be signed at present; the next start finishes this";
+                return Err(io::Error::other(error));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 }
 

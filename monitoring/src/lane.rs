@@ -33,6 +33,8 @@ pub(crate) enum Message {
     Own(Box<Record>, SyncSender<()>),
     /// Sync everything that came before, at once.
     Sync(Done),
+    /// Let the journal that is being written be sealed; answered when it waits for that.
+    Exchange(SyncSender<()>),
     /// Write what there is and end; with a stop row when in good order.
     End {
         in_order: bool,
@@ -71,6 +73,8 @@ pub(crate) struct Shared {
     complete: Mutex<Vec<Complete>>,
     sealed: Mutex<Vec<SealedFile>>,
     removed: Mutex<Vec<String>>,
+    /// Whether something is to be named that no signed checkpoint names yet.
+    unsigned: AtomicBool,
     spare: Mutex<Vec<Vec<Record>>>,
     health: Mutex<RecorderHealth>,
 }
@@ -87,6 +91,7 @@ impl Shared {
             complete: Mutex::default(),
             sealed: Mutex::default(),
             removed: Mutex::default(),
+            unsigned: AtomicBool::new(false),
             spare: Mutex::default(),
             health: Mutex::default(),
         }
@@ -150,12 +155,31 @@ impl Shared {
 
     /// A segment that the next checkpoint is to name.
     pub(crate) fn add_sealed(&self, sealed: SealedFile) {
-        locked(&self.sealed).push(sealed);
+        let mut all = locked(&self.sealed);
+        self.unsigned.store(true, Ordering::SeqCst);
+        // What was named once more before it was signed has one digest, the newest.
+        all.retain(|other| other.path != sealed.path);
+        all.push(sealed);
     }
 
     /// A period whose removal the next checkpoint is to name.
     pub(crate) fn add_removed(&self, period: String) {
-        locked(&self.removed).push(period);
+        let mut all = locked(&self.removed);
+        self.unsigned.store(true, Ordering::SeqCst);
+        all.push(period);
+    }
+
+    /// A checkpoint was signed that names what was taken before.
+    pub(crate) fn note_signed(&self) {
+        let (sealed, removed) = (locked(&self.sealed), locked(&self.removed));
+        if sealed.is_empty() && removed.is_empty() {
+            self.unsigned.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether something is named by no signed checkpoint yet.
+    pub(crate) fn is_unsigned(&self) -> bool {
+        self.unsigned.load(Ordering::SeqCst)
     }
 
     /// Whether there is something for a checkpoint to name.

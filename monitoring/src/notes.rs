@@ -179,6 +179,13 @@ pub(crate) fn log(ids: &EventIds, now: i64, note: String) -> Record {
     row(ids, Kind::Gap, now, note)
 }
 
+/// What is about to go, or what a case holds.
+pub(crate) fn told(told: crate::erase::Row, now: i64) -> Record {
+    let mut row = Record::new(told.kind, told.event, now);
+    row.note = Some(told.note.into_boxed_str());
+    row
+}
+
 /// The period that a retention row tells of.
 pub(crate) fn removed_period(note: &str) -> Option<&str> {
     let rest = note.strip_prefix("period ")?;

@@ -5,8 +5,11 @@
 //! journal/<node>-<first seq>.arrows
 //! segments/<period>/<node>-<first seq>-<last seq>.parquet
 //! log/<node>/
+//! keys/<tenant>/
+//! holds/, erasures/, work/
 //! ```
-//! Beside journals and segments lie their secrets, hints and users, described in `proof/sidecar.rs`; the log in `proof/chain.rs`.
+//! Beside journals and segments lie their secrets, hints and users, described in `proof/sidecar.rs`; the log in `proof/chain.rs`, the
+//! keys in `keys/`, holds and erasures in `erase/`.
 //! A period is a UTC day. A segment lies in the period of its latest row, so no row of a period began after that day.
 
 use std::fmt;
@@ -126,6 +129,22 @@ impl Layout {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("lock")
+    }
+
+    pub(crate) fn holds(&self) -> PathBuf {
+        self.root.join("holds")
+    }
+
+    pub(crate) fn erasures(&self) -> PathBuf {
+        self.root.join("erasures")
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.root.join("keys")
     }
 
     pub(crate) fn journals(&self) -> PathBuf {

@@ -12,6 +12,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, Clock, SystemClock};
+use crate::erase::{Done, Request};
 use crate::event::EventIds;
 use crate::health::RecorderHealth;
 use crate::journal::{Create, create_file};
@@ -22,6 +23,7 @@ use crate::paths::Layout;
 use crate::record::Record;
 use crate::recovery::{self, Found};
 use crate::settings::{RecorderError, RecorderSettings, StopError};
+use crate::store::Store;
 use crate::writer::{Parts, Writer};
 
 /// Tasks on their way to the keeper; each only says that there is something to look at.
@@ -50,7 +52,7 @@ impl Recorder {
     /// says so and every second it is tried again.
     ///
     /// # Errors
-    /// When the directory is locked by another process, or cannot be made or read.
+    /// When the directory is locked by another process, or cannot be made or read, or its key is not there or another one.
     pub fn start(settings: RecorderSettings) -> Result<Recorder, RecorderError> {
         Recorder::start_with(
             settings,
@@ -67,7 +69,8 @@ impl Recorder {
         settings.check()?;
         let layout = Layout::new(&settings.directory);
         let lock = Arc::new(lock(&layout)?);
-        let found = recovery::look(&layout, &settings.node)
+        let store = Store::create(&settings.directory, &settings.kek, &settings.tenant)?;
+        let found = recovery::look(&store, &settings.node)
             .map_err(|error| file_error(layout.root(), error))?;
         let ids = Arc::new(EventIds::new());
         let opening = opening_rows(&ids, clock.wall(), &found);
@@ -78,17 +81,20 @@ impl Recorder {
             .for_each(|journal| shared.add_complete(journal, None));
         let (writer, inbox) = sync_channel(MESSAGES);
         let (keeper, tasks) = sync_channel(TASKS);
-        let (flush, retain) = (settings.flush, settings.retain);
+        let flush = settings.flush;
         let keeping = Keeper {
-            layout: layout.clone(),
+            store: store.clone(),
             shared: Arc::clone(&shared),
             tasks,
             writer: writer.clone(),
             ids: Arc::clone(&ids),
-            retain,
+            node: settings.node.clone(),
+            retain: settings.retain,
+            retain_content: settings.retain_content,
             began: (Instant::now(), clock::now()),
         };
         let parts = Parts {
+            store,
             shared: Arc::clone(&shared),
             inbox,
             keeper: keeper.clone(),
@@ -162,6 +168,22 @@ impl Recorder {
     pub fn retain(&self, deadline: Duration) -> bool {
         let (done, answer) = sync_channel(1);
         self.keeper.try_send(Task::Retain(done)).is_ok() && answer.recv_timeout(deadline).is_ok()
+    }
+
+    /// Holds, releases or erases rows; waits until it is done.
+    ///
+    /// # Errors
+    /// In words, when it is refused, cannot be done, or is not done by the deadline.
+    pub fn serve(&self, request: &Request, deadline: Duration) -> Result<Done, String> {
+        let (done, answer) = sync_channel(1);
+        let task = Task::Serve(Box::new(request.clone()), done);
+        let is_asked = self.keeper.try_send(task).is_ok();
+        let answer = is_asked
+            .then(|| answer.recv_timeout(deadline).ok())
+            .flatten();
+        answer.unwrap_or_else(|| {
+            Err("it was not done in time; the next start finishes what was begun".to_owned())
+        })
     }
 
     /// Writes everything that lanes have handed over, then a stop row, seals, and unlocks the directory. Lanes are to be
@@ -239,7 +261,7 @@ fn spawn(
     })
 }
 
-fn lock(layout: &Layout) -> Result<File, RecorderError> {
+pub(crate) fn lock(layout: &Layout) -> Result<File, RecorderError> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     for directory in [
         layout.root().to_owned(),

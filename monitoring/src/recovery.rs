@@ -7,14 +7,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::adapt::Cells;
+use crate::erase;
 use crate::event::EventId;
 use crate::journal::key;
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout, entries};
+use crate::proof::sidecar;
 use crate::record::Col;
 use crate::replay::Replay;
+use crate::retain;
 use crate::seal::{REMOVED_PREFIX, UNFINISHED_SUFFIX};
 use crate::segment::Facts;
+use crate::store::Store;
 use crate::words::Kind;
 
 /// A run that ended without a stop row.
@@ -48,8 +52,9 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// When something cannot be read or cleared away.
-pub(crate) fn look(layout: &Layout, node: &str) -> io::Result<Found> {
-    clear(layout)?;
+pub(crate) fn look(store: &Store, node: &str) -> io::Result<Found> {
+    let layout = store.layout();
+    clear(store)?;
     let mut found = Found {
         next: 1,
         ..Found::default()
@@ -68,10 +73,10 @@ pub(crate) fn look(layout: &Layout, node: &str) -> io::Result<Found> {
     if !by_node.contains_key(node)
         && let Some((name, path)) = &sealed
     {
-        found.look_at_segment(name, path);
+        found.look_at_segment(store, name, path);
     }
     for journals in by_node.into_values() {
-        found.look_at_journals(journals, node)?;
+        found.look_at_journals(store, journals, node)?;
     }
     Ok(found)
 }
@@ -80,13 +85,14 @@ impl Found {
     /// The journals of one node; only the newest can hold what tells how the run ended.
     fn look_at_journals(
         &mut self,
+        store: &Store,
         mut journals: Vec<(FileName, PathBuf)>,
         node: &str,
     ) -> io::Result<()> {
         let Some((name, path)) = journals.pop() else {
             return Ok(());
         };
-        let tail = Tail::read(&name, &path)?;
+        let tail = Tail::read(store, &name, &path)?;
         self.latest = self.latest.max(tail.crash.alive);
         if name.node == node {
             self.next = self.next.max(tail.crash.last + 1);
@@ -98,6 +104,7 @@ impl Found {
         } else {
             // Only a header, or a torn first write: a later journal of the same number would meet it.
             std::fs::remove_file(&path)?;
+            sidecar::remove_beside(&path)?;
         }
         if !tail.has_stopped {
             self.crashes.push(tail.crash);
@@ -106,9 +113,9 @@ impl Found {
     }
 
     /// No journal is left: either all was sealed at a stop, or the run ended between two journals.
-    fn look_at_segment(&mut self, name: &FileName, path: &Path) {
+    fn look_at_segment(&mut self, store: &Store, name: &FileName, path: &Path) {
         // A segment that cannot be read says nothing of a stop.
-        let facts = Facts::read(path).unwrap_or_default();
+        let facts = Facts::read(store, path).unwrap_or_default();
         self.latest = self.latest.max(facts.latest);
         if !facts.has_stopped {
             let last = name.last.unwrap_or(0);
@@ -130,8 +137,8 @@ struct Tail {
 }
 
 impl Tail {
-    fn read(name: &FileName, path: &Path) -> io::Result<Tail> {
-        let mut replay = Replay::open(path)?;
+    fn read(store: &Store, name: &FileName, path: &Path) -> io::Result<Tail> {
+        let mut replay = Replay::open(store, path)?;
         let open = replay.header(key::OPEN).map(OpenEvents::from_text);
         let alive = replay
             .header(key::CREATED)
@@ -198,11 +205,15 @@ fn newest_segment(layout: &Layout, node: &str) -> io::Result<Option<(FileName, P
     Ok(newest)
 }
 
-/// Removes unfinished segments, periods whose removal was begun, and secrets whose journal is gone.
-fn clear(layout: &Layout) -> io::Result<()> {
+/// Removes unfinished segments, periods whose removal was begun, and secrets and keys whose journal is gone.
+fn clear(store: &Store) -> io::Result<()> {
+    let layout = store.layout();
+    erase::clear(store)?;
     for path in entries(&layout.journals())? {
-        let is_secret = path.extension().is_some_and(|kind| kind == "secret");
-        if is_secret && !path.with_extension("arrows").exists() {
+        let is_beside = path
+            .extension()
+            .is_some_and(|kind| kind == "secret" || kind == "key");
+        if is_beside && !path.with_extension("arrows").exists() {
             std::fs::remove_file(&path)?;
         }
     }
@@ -212,8 +223,12 @@ fn clear(layout: &Layout) -> io::Result<()> {
             .is_some_and(test)
     };
     for path in entries(&layout.segments())? {
-        if has(&path, &|name| name.starts_with(REMOVED_PREFIX)) {
-            std::fs::remove_dir_all(&path)?;
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(period) = name.and_then(|name| name.strip_prefix(REMOVED_PREFIX)) {
+            match period.parse() {
+                Ok(period) => retain::finish_removal(store, period, &path)?,
+                Err(_) => std::fs::remove_dir_all(&path)?,
+            }
             continue;
         }
         if !path.is_dir() {

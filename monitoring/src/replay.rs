@@ -14,13 +14,16 @@ use arrow::ipc::convert::try_schema_from_ipc_buffer;
 use arrow::ipc::reader::StreamDecoder;
 
 use crate::adapt::adapt;
-use crate::frame::{self, Encoder};
+use crate::frame::{self, Found};
+use crate::keys::DataKey;
 use crate::record::schema;
+use crate::store::Store;
 
 /// A journal as it was when it was opened.
 #[derive(Debug)]
 pub(crate) struct Replay {
     file: File,
+    key: DataKey,
     length: u64,
     at: u64,
     /// Where the first batch may be.
@@ -36,24 +39,32 @@ impl Replay {
     /// still be tried.
     ///
     /// # Errors
-    /// When the file cannot be opened or read.
-    pub(crate) fn open(path: &Path) -> io::Result<Replay> {
+    /// When the file cannot be opened or read, or is under another key.
+    pub(crate) fn open(store: &Store, path: &Path) -> io::Result<Replay> {
         let file = File::open(path)?;
+        let key = store.journal_key(path)?;
         let length = file.metadata()?.len();
-        let stored = frame::read(&file, 0, length)?;
-        let stored = stored.and_then(|opening| Some((begin(&opening).ok()?, opening)));
+        let stored = match frame::read(&file, 0, length, &key)? {
+            Found::Message(opening, size) => {
+                begin(&opening).ok().map(|begun| (begun, opening, size))
+            }
+            Found::Foreign(_) => {
+                return Err(io::Error::other("its rows are encrypted under another key"));
+            }
+            Found::Nothing => None,
+        };
         let is_stored = stored.is_some();
-        let ((decoder, metadata), opening) = match stored {
+        let ((decoder, metadata), opening, start) = match stored {
             Some(stored) => stored,
             None => {
-                let own = Buffer::from_vec(Encoder::new().schema(&schema()).to_vec());
-                (begin(&own).map_err(io::Error::other)?, own)
+                let own = frame::plain_schema(&schema());
+                (begin(&own).map_err(io::Error::other)?, own, 0)
             }
         };
-        let start = if is_stored { opening.len() as u64 } else { 0 };
         let header = if is_stored { metadata } else { Metadata::new() };
         Ok(Replay {
             file,
+            key,
             length,
             at: start,
             start,
@@ -70,15 +81,24 @@ impl Replay {
     /// When the file cannot be read.
     pub(crate) fn next(&mut self) -> io::Result<Option<RecordBatch>> {
         while self.at < self.length {
-            let Some(mut buffer) = frame::read(&self.file, self.at, self.length)? else {
-                let Some(next) = frame::find(&self.file, self.at + 1, self.length)? else {
-                    return Ok(None);
-                };
-                self.damaged += next - self.at;
-                self.at = next;
-                continue;
+            let (mut buffer, size) = match frame::read(&self.file, self.at, self.length, &self.key)?
+            {
+                Found::Message(buffer, size) => (buffer, size),
+                // The key is right, so these bytes were put there.
+                Found::Foreign(size) => {
+                    self.at += size;
+                    self.damaged += size;
+                    continue;
+                }
+                Found::Nothing => {
+                    let Some(next) = frame::find(&self.file, self.at + 1, self.length)? else {
+                        return Ok(None);
+                    };
+                    self.damaged += next - self.at;
+                    self.at = next;
+                    continue;
+                }
             };
-            let size = buffer.len() as u64;
             self.at += size;
             match self
                 .decoder

@@ -5,15 +5,14 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use arrow::ipc::reader::StreamReader;
-
 use super::*;
+use crate::Store;
 use crate::adapt::Cells;
-use crate::journal::{Create, Journal, create_file, key};
+use crate::journal::{Create, Journal, create_file};
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout};
 use crate::record::{Col, Rows};
-use crate::testing::{Dice, Traffic, all_rows, of_kind, settings, stop};
+use crate::testing::{Dice, Traffic, all_rows, new_store, of_kind, settings, stop, store};
 use crate::{Kind, Recorder};
 
 const BATCH: u64 = 20;
@@ -21,13 +20,17 @@ const BATCH: u64 = 20;
 /// A journal of three batches, and where each begins and the last ends.
 fn journal(layout: &Layout) -> (PathBuf, Vec<u64>) {
     fs::create_dir_all(layout.journals()).unwrap();
+    let store = new_store(layout.root());
     let create: Create = Box::new(create_file);
     let name = FileName {
         node: "weir".into(),
         first: 1,
         last: None,
     };
-    let mut journal = Journal::create(layout, &create, name, 7, &OpenEvents::default()).unwrap();
+    let path = layout.journals().join(name.to_string());
+    let key = store.make_journal_key(&path).unwrap();
+    let mut journal =
+        Journal::create((path, key), &create, name, 7, &OpenEvents::default()).unwrap();
     let (mut traffic, mut rows) = (Traffic::new(5, 10, 30), Rows::default());
     let mut places = vec![journal.bytes()];
     for seq in 1..=3 * BATCH {
@@ -40,9 +43,13 @@ fn journal(layout: &Layout) -> (PathBuf, Vec<u64>) {
     (journal.path().to_owned(), places)
 }
 
+fn store_of(journal: &Path) -> Store {
+    store(journal.parent().unwrap().parent().unwrap())
+}
+
 /// Numbers of the rows that can be read, and how much was torn and damaged.
 fn read(path: &Path) -> (Vec<u64>, u64, u64) {
-    let mut replay = Replay::open(path).unwrap();
+    let mut replay = Replay::open(&store_of(path), path).unwrap();
     let mut numbers = Vec::new();
     while let Some(batch) = replay.next().unwrap() {
         let cells = Cells::new(&batch);
@@ -109,26 +116,33 @@ fn rows_behind_a_lost_header_are_still_read() {
 }
 
 #[test]
-fn any_arrow_reader_reads_a_journal() {
+fn a_journal_under_another_key_is_refused_and_left_as_it_is_lm_16() {
     let directory = tempfile::tempdir().unwrap();
     let (path, _) = journal(&Layout::new(directory.path()));
-    let reader = StreamReader::try_new(File::open(&path).unwrap(), None).unwrap();
-    assert_eq!(
-        reader.schema().metadata().get(key::NODE),
-        Some(&"weir".to_owned())
-    );
-    let batches: Vec<_> = reader.map(Result::unwrap).collect();
-    assert_eq!(
-        batches
-            .iter()
-            .map(RecordBatch::num_rows)
-            .collect::<Vec<_>>(),
-        [BATCH as usize; 3]
-    );
-    let mut replay = Replay::open(&path).unwrap();
-    for batch in batches {
-        assert_eq!(adapt(&batch).unwrap(), replay.next().unwrap().unwrap());
-    }
+    let before = fs::read(&path).unwrap();
+    store_of(&path).make_journal_key(&path).unwrap();
+    let error = Replay::open(&store_of(&path), &path).unwrap_err();
+    assert!(error.to_string().contains("another key"), "{error}");
+    fs::remove_file(path.with_extension("key")).unwrap();
+    let error = Replay::open(&store_of(&path), &path).unwrap_err();
+    assert!(error.to_string().contains("is not there"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn no_frame_can_be_put_in_the_place_of_another_lm_16() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, places) = journal(&Layout::new(directory.path()));
+    let mut bytes = fs::read(&path).unwrap();
+    // The number of the second batch becomes that of the third, with a sum that fits.
+    let at = places[1] as usize;
+    bytes[at + 20] += 1;
+    let end = places[2] as usize;
+    let sum = crc32fast::hash(&[&bytes[at..at + 28], &bytes[at + 32..end]].concat());
+    bytes[at + 28..at + 32].copy_from_slice(&sum.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let kept: Vec<u64> = (1..=BATCH).chain(2 * BATCH + 1..=3 * BATCH).collect();
+    assert_eq!(read(&path), (kept, 0, places[2] - places[1]));
 }
 
 #[test]

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, micros};
-use crate::paths::{Layout, Period, sync_directory};
+use crate::paths::{Period, sync_directory};
 use crate::seal::REMOVED_PREFIX;
 use crate::segment::Facts;
 use crate::settings::{RecorderError, RecorderSettings, StopError};
+use crate::store::Store;
 
 /// A period whose time is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +42,28 @@ pub enum RetainError {
 ///
 /// # Errors
 /// When the directory cannot be listed.
-pub fn due(directory: &Path, retain: Duration, now: i64) -> io::Result<Vec<Due>> {
-    let layout = Layout::new(directory);
+pub fn due(store: &Store, retain: Duration, now: i64) -> io::Result<Vec<Due>> {
+    let layout = store.layout();
     let over = |period: &Period| period.end().saturating_add(micros(retain)) <= now;
     let periods = layout
         .list_periods()?
         .into_iter()
         .filter(|(period, _)| over(period));
     periods
-        .map(|(period, directory)| describe(&layout, period, directory))
+        .map(|(period, directory)| describe(store, period, directory))
         .collect()
+}
+
+/// Periods whose content is due: those that ended more than `retain` before `now` and whose content keys are still there.
+pub(crate) fn due_content(store: &Store, retain: Duration, now: i64) -> io::Result<Vec<Period>> {
+    let mut due = Vec::new();
+    for (period, _) in store.layout().list_periods()? {
+        let is_over = period.end().saturating_add(micros(retain)) <= now;
+        if is_over && !store.keys()?.list(period, true)?.is_empty() {
+            due.push(period);
+        }
+    }
+    Ok(due)
 }
 
 /// Removes what is due now from a directory that nobody writes to, by starting and stopping a recorder there. What it removed.
@@ -58,7 +71,9 @@ pub fn due(directory: &Path, retain: Duration, now: i64) -> io::Result<Vec<Due>>
 /// # Errors
 /// [`RecorderError::Locked`] when a running Weir holds the directory: it removes what is due itself every hour.
 pub fn run(settings: RecorderSettings, deadline: Duration) -> Result<Vec<Due>, RetainError> {
-    let found = due(&settings.directory, settings.retain, clock::now()).unwrap_or_default();
+    let store = Store::open(&settings.directory, &settings.kek, &settings.tenant);
+    let store = store.map_err(RecorderError::from)?;
+    let found = due(&store, settings.retain, clock::now()).unwrap_or_default();
     let until = Instant::now() + deadline;
     let recorder = crate::Recorder::start(settings)?;
     recorder.retain(deadline);
@@ -69,23 +84,35 @@ pub fn run(settings: RecorderSettings, deadline: Duration) -> Result<Vec<Due>, R
         .collect())
 }
 
-/// Removes one period. Readers see all of it or nothing.
-pub(crate) fn remove(layout: &Layout, due: &Due) -> io::Result<()> {
+/// Removes one period. Readers see all of it or nothing; its keys are destroyed before its files go, so that no copy of the
+/// records has it either. Interrupted anywhere, the next start finishes it.
+pub(crate) fn remove(store: &Store, due: &Due) -> io::Result<()> {
+    let layout = store.layout();
     let aside = layout
         .segments()
         .join(format!("{REMOVED_PREFIX}{}", due.period));
     std::fs::rename(&due.directory, &aside)?;
-    std::fs::remove_dir_all(&aside)?;
+    finish_removal(store, due.period, &aside)
+}
+
+/// The rest of a removal: the keys of the period, then what was put aside.
+pub(crate) fn finish_removal(store: &Store, period: Period, aside: &Path) -> io::Result<()> {
+    let layout = store.layout();
+    let keys = store.keys()?;
+    for key in keys.all()?.into_iter().filter(|key| key.period == period) {
+        keys.destroy(&key)?;
+    }
+    std::fs::remove_dir_all(aside)?;
     // Lines of segments that are gone do no harm.
-    let _ = crate::index::remove(layout, &due.directory);
+    let _ = crate::index::remove(layout, &layout.period(period));
     sync_directory(&layout.segments())
 }
 
-fn describe(layout: &Layout, period: Period, directory: PathBuf) -> io::Result<Due> {
-    let segments = layout.list_segments(&directory)?;
+fn describe(store: &Store, period: Period, directory: PathBuf) -> io::Result<Due> {
+    let segments = store.layout().list_segments(&directory)?;
     let rows = segments
         .iter()
-        .filter_map(|(_, path)| Facts::read(path).ok())
+        .filter_map(|(_, path)| Facts::read(store, path).ok())
         .map(|facts| facts.rows)
         .sum();
     Ok(Due {

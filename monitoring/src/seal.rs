@@ -24,15 +24,18 @@ use weir_evidence::Secret;
 
 use crate::adapt::Cells;
 use crate::column::Grade;
+use crate::hosts;
 use crate::index;
 use crate::journal::key;
+use crate::keys::{DataKey, KeyError};
 use crate::paths::{FileName, Layout, Period, sync_directory};
 use crate::proof::names::{Source, Tally};
 use crate::proof::sidecar::{self, Gathered};
 use crate::proof::{self, Leaves};
 use crate::record::{Col, columns, schema};
 use crate::replay::Replay;
-use crate::segment::{Facts, fact};
+use crate::segment::{self, Facts, fact};
+use crate::store::{self, Store};
 use crate::words::Kind;
 
 /// A segment that is being written.
@@ -59,6 +62,8 @@ pub(crate) enum SealError {
     Arrow(#[from] ArrowError),
     #[error("{0}")]
     Parquet(#[from] ParquetError),
+    #[error("{0}")]
+    Key(#[from] KeyError),
 }
 
 /// Seals one journal and removes it; gives the segment, None when the journal held no whole row. The journal's secret, hints and
@@ -67,11 +72,12 @@ pub(crate) enum SealError {
 /// # Errors
 /// When it cannot be read or the segment not be written; the journal is still there then.
 pub(crate) fn seal(
-    layout: &Layout,
+    store: &Store,
     journal: &Path,
     gathered: Option<&Gathered>,
 ) -> Result<Option<Segment>, SealError> {
-    let mut replay = Replay::open(journal)?;
+    let layout = store.layout();
+    let mut replay = Replay::open(store, journal)?;
     let mut batches = Vec::new();
     while let Some(batch) = replay.next()? {
         batches.push(batch);
@@ -85,20 +91,22 @@ pub(crate) fn seal(
         node.unwrap_or_default(),
         replay.header(key::VERSION),
     );
-    let secret = sidecar::read_secret(journal)?;
+    let secret = sidecar::read_secret(store, journal)?;
     let is_proven = secret.is_some();
     let segment = match facts.rows {
         0 => None,
         _ => {
             let path = place(layout, &facts)?;
+            let keys = store.segment_keys(Period::of(facts.latest))?;
             if let Some(secret) = secret {
-                sidecar::write(&sidecar::secret_path(&path), secret.to_text().as_bytes())?;
+                sidecar::write_secret(store, &keys[0], &path, &secret)?;
                 match gathered.filter(|gathered| gathered.is_of(facts.rows)) {
                     Some(gathered) => gathered.write(&path)?,
-                    None => gather(layout, &facts.node, &batches, secret)?.write(&path)?,
+                    None => gather(store, &facts.node, &batches, secret)?.write(&path)?,
                 }
             }
-            write(layout, &path, &facts, batches)?;
+            hosts::write(store, &keys[0], &path, &batches)?;
+            write(layout, &path, &facts, &keys, batches)?;
             // Without it a search reads the footer.
             let _ = index::add(layout, &path, &facts);
             Some(path)
@@ -115,20 +123,21 @@ pub(crate) fn seal(
 
 /// What a writer that is gone had gathered; the order of the batches is that of `seq`.
 fn gather(
-    layout: &Layout,
+    store: &Store,
     node: &str,
     batches: &[RecordBatch],
     secret: Secret,
 ) -> io::Result<Gathered> {
-    let key = proof::tag_key(layout.root(), node)?;
+    let key = proof::tag_key(store, node)?;
     let key = key.ok_or_else(|| io::Error::other("the key of the log's tags is not there"))?;
     let mut leaves = Leaves::new(secret, Source::Key(key));
-    let (mut hints, mut users) = (Vec::new(), Tally::default());
+    let (mut hints, mut users, mut contents) = (Vec::new(), Tally::default(), Vec::new());
     for batch in batches {
         let made = leaves.of(batch, &mut |leaf| {
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
                 hints.push(hash.0[0]);
                 users.push(of, leaf.seq, &hash);
+                contents.extend(leaf.content());
             }
         });
         made.map_err(io::Error::other)?;
@@ -136,6 +145,7 @@ fn gather(
     Ok(Gathered {
         hints,
         users: users.finish(),
+        contents,
     })
 }
 
@@ -156,10 +166,11 @@ fn place(layout: &Layout, facts: &Facts) -> io::Result<PathBuf> {
 }
 
 /// Writes the segment beside, syncs and renames it.
-fn write(
+pub(crate) fn write(
     layout: &Layout,
     path: &Path,
     facts: &Facts,
+    keys: &[Arc<DataKey>; 2],
     batches: Vec<RecordBatch>,
 ) -> Result<(), SealError> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -172,7 +183,7 @@ fn write(
         .truncate(true)
         .mode(0o600)
         .open(&beside)?;
-    let written = encode(&file, facts, batches).and_then(|()| Ok(file.sync_all()?));
+    let written = encode(&file, facts, keys, batches).and_then(|()| Ok(file.sync_all()?));
     if let Err(error) = written {
         // Best effort: the next start clears it away as well.
         let _ = std::fs::remove_file(&beside);
@@ -197,21 +208,36 @@ fn retire(
                 .file_name()
                 .map(|name| name.display().to_string())
                 .unwrap_or_default();
-            std::fs::rename(journal, period.join(format!("{name}.damaged")))?;
+            let kept = period.join(format!("{name}.damaged"));
+            let key = store::journal_key_path(journal);
+            if key.exists() {
+                std::fs::copy(&key, store::journal_key_path(&kept))?;
+            }
+            std::fs::rename(journal, kept)?;
             sync_directory(period)?;
         }
         _ => std::fs::remove_file(journal)?,
     }
-    sidecar::remove_secret(journal)?;
+    sidecar::remove_beside(journal)?;
     sync_directory(&layout.journals())
 }
 
 /// Column by column, so that only one column is held twice: `concat` and then `take`, which is several times faster than
 /// interleaving rows of many batches.
-fn encode(file: &File, facts: &Facts, batches: Vec<RecordBatch>) -> Result<(), SealError> {
+fn encode(
+    file: &File,
+    facts: &Facts,
+    keys: &[Arc<DataKey>; 2],
+    batches: Vec<RecordBatch>,
+) -> Result<(), SealError> {
     let order = order(&batches)?;
-    let writer = ArrowWriter::try_new(file, schema(), Some(properties(facts)?))?;
+    let writer = ArrowWriter::try_new(file, schema(), Some(properties(facts, keys)?))?;
     let (mut file, factory) = writer.into_serialized_writer()?;
+    if order.is_empty() {
+        // Every row was erased; what the footer says of them stays.
+        file.close()?;
+        return Ok(());
+    }
     let columns = factory.create_column_writers(0)?;
     let mut group = file.next_row_group()?;
     for ((index, field), mut writer) in schema().fields().iter().enumerate().zip(columns) {
@@ -273,7 +299,7 @@ fn order(batches: &[RecordBatch]) -> Result<UInt32Array, SealError> {
     ))
 }
 
-fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
+fn properties(facts: &Facts, keys: &[Arc<DataKey>; 2]) -> Result<WriterProperties, ParquetError> {
     let rows = usize::try_from(facts.rows).unwrap_or(usize::MAX);
     let sorting =
         [(Col::user, true), (Col::time, false), (Col::seq, false)].map(|(col, nulls_first)| {
@@ -284,13 +310,14 @@ fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
             }
         });
     let mut builder = WriterProperties::builder()
+        .with_file_encryption_properties(segment::encryption(keys)?)
         .set_created_by(format!("weir {}", env!("CARGO_PKG_VERSION")))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(rows.max(1)))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_sorting_columns(Some(sorting.to_vec()))
-        .set_key_value_metadata(Some(facts.to_metadata()));
+        .set_key_value_metadata(Some(facts.to_metadata(&keys[0].name)));
     for col in [Col::user, Col::time, Col::seq, Col::event] {
         builder = builder.set_column_statistics_enabled(path(col), EnabledStatistics::Page);
     }
@@ -308,11 +335,6 @@ fn properties(facts: &Facts) -> Result<WriterProperties, ParquetError> {
         builder = builder
             .set_column_dictionary_enabled(path(col), false)
             .set_column_encoding(path(col), Encoding::DELTA_BINARY_PACKED);
-    }
-    for col in [Col::host, Col::sni] {
-        builder = builder
-            .set_column_bloom_filter_enabled(path(col), true)
-            .set_column_bloom_filter_fpp(path(col), 0.02);
     }
     // Statistics would repeat content outside its column.
     for column in columns()
@@ -373,7 +395,7 @@ impl Facts {
         self.has_stopped = last == Some(Kind::Stop.as_str());
     }
 
-    fn to_metadata(&self) -> Vec<KeyValue> {
+    fn to_metadata(&self, key: &str) -> Vec<KeyValue> {
         let pairs = [
             (fact::NODE, self.node.clone()),
             (fact::FIRST, self.first.to_string()),
@@ -382,6 +404,7 @@ impl Facts {
             (fact::EARLIEST, self.earliest.to_string()),
             (fact::LATEST, self.latest.to_string()),
             (fact::STOPPED, self.has_stopped.to_string()),
+            (fact::KEY, key.to_owned()),
             (fact::VERSION, self.version.clone()),
             (
                 fact::KINDS,

@@ -1,13 +1,28 @@
-//! A sealed segment as its footer describes it.
+//! A sealed segment: how it is opened with the keys of its period, and what its footer says.
 //!
-//! What is in the footer's metadata is what a start or a search wants to know without reading rows.
+//! What is in the footer's metadata is what a start or a search wants to know without reading rows. Content whose key was
+//! destroyed is read as if it were not there (LM-14).
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, ParquetMetaDataReader};
+use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
+use parquet::file::metadata::{
+    ColumnChunkMask, FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+};
+
+use crate::column::Grade;
+use crate::keys::{DataKey, KeyError};
+use crate::record::columns;
+use crate::store::Store;
 
 /// Keys of the footer's metadata.
 pub(crate) mod fact {
@@ -18,8 +33,99 @@ pub(crate) mod fact {
     pub(crate) const EARLIEST: &str = "weir.earliest";
     pub(crate) const LATEST: &str = "weir.latest";
     pub(crate) const STOPPED: &str = "weir.stopped";
+    pub(crate) const KEY: &str = "weir.key";
     pub(crate) const VERSION: &str = "weir.version";
     pub(crate) const KINDS: &str = "weir.kinds";
+}
+
+/// A reader of a segment.
+pub(crate) type Builder = ParquetRecordBatchReaderBuilder<File>;
+
+/// Opens a segment for the columns whose key is there; the page index of those only, since that of the others cannot be read.
+///
+/// # Errors
+/// When it is no Parquet file, or the event key of its period is not there.
+pub(crate) fn reader(
+    store: &Store,
+    file: File,
+    pages: PageIndexPolicy,
+) -> Result<Builder, ParquetError> {
+    let (footer, columns) = footer(store, &file, pages)?;
+    let metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new())?;
+    let builder = Builder::new_with_metadata(file, metadata);
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), columns);
+    Ok(builder.with_projection(mask))
+}
+
+/// The footer of a segment, and the places of the columns whose key is there.
+///
+/// # Errors
+/// As [`reader`].
+pub(crate) fn footer(
+    store: &Store,
+    file: &File,
+    pages: PageIndexPolicy,
+) -> Result<(Arc<ParquetMetaData>, Vec<usize>), ParquetError> {
+    let reading = || ParquetMetaDataReader::new().with_decryption_properties(store.decryption());
+    let mut metadata = reading().parse_and_finish(file)?;
+    let columns = readable_columns(&metadata, store);
+    if pages != PageIndexPolicy::Skip {
+        let mask = ColumnChunkMask::columns(columns.iter().copied());
+        let mut indexes = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_decryption_properties(store.decryption())
+            .with_page_index_policy(pages)
+            .with_page_index_mask(mask);
+        indexes.read_page_indexes(file)?;
+        metadata = indexes.finish()?;
+    }
+    Ok((Arc::new(metadata), columns))
+}
+
+/// Places of the columns whose key is there: all, until content has expired.
+fn readable_columns(metadata: &ParquetMetaData, store: &Store) -> Vec<usize> {
+    let Some(group) = metadata.row_groups().first() else {
+        return (0..metadata.file_metadata().schema_descr().num_columns()).collect();
+    };
+    // Content whose key was destroyed is as if it were not there.
+    let is_readable = |crypto: Option<&ColumnCryptoMetaData>| match key_name(crypto) {
+        // A key that is there and does not open is damage, and reading will say so.
+        Some(name) => !store
+            .keys()
+            .is_ok_and(|keys| matches!(keys.open(name), Err(KeyError::Destroyed { .. }))),
+        None => true,
+    };
+    let columns = group.columns().iter().enumerate();
+    columns
+        .filter(|(_, chunk)| is_readable(chunk.crypto_metadata()))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// The key of a column, by its name.
+fn key_name(crypto: Option<&ColumnCryptoMetaData>) -> Option<&str> {
+    match crypto? {
+        ColumnCryptoMetaData::ENCRYPTION_WITH_COLUMN_KEY(of) => {
+            std::str::from_utf8(of.key_metadata.as_deref()?).ok()
+        }
+        ColumnCryptoMetaData::ENCRYPTION_WITH_FOOTER_KEY => None,
+    }
+}
+
+/// What encrypts a segment: columns of event grade, and the footer, under one key, those of content under the other.
+pub(crate) fn encryption(
+    [event, content]: &[Arc<DataKey>; 2],
+) -> Result<Arc<FileEncryptionProperties>, ParquetError> {
+    let metadata = |key: &DataKey| key.name.clone().into_bytes();
+    let mut builder =
+        FileEncryptionProperties::builder(event.to_vec()).with_footer_key_metadata(metadata(event));
+    for column in columns() {
+        let key = match column.grade {
+            Grade::Event => event,
+            Grade::Content => content,
+        };
+        builder = builder.with_column_key_and_metadata(column.name, key.to_vec(), metadata(key));
+    }
+    builder.build()
 }
 
 /// What a segment holds.
@@ -39,6 +145,8 @@ pub(crate) struct Facts {
     pub(crate) version: String,
     /// Every kind of its rows.
     pub(crate) kinds: BTreeSet<String>,
+    /// Name of the event key that it is encrypted under.
+    pub(crate) key: String,
 }
 
 impl Facts {
@@ -46,8 +154,10 @@ impl Facts {
     ///
     /// # Errors
     /// When the file cannot be opened or is no Parquet file.
-    pub(crate) fn read(path: &Path) -> Result<Facts, ParquetError> {
-        let metadata = ParquetMetaDataReader::new().parse_and_finish(&File::open(path)?)?;
+    pub(crate) fn read(store: &Store, path: &Path) -> Result<Facts, ParquetError> {
+        let metadata = ParquetMetaDataReader::new()
+            .with_decryption_properties(store.decryption())
+            .parse_and_finish(&File::open(path)?)?;
         Ok(Facts::from_footer(metadata.file_metadata()))
     }
 
@@ -68,6 +178,7 @@ impl Facts {
             earliest: time(fact::EARLIEST).unwrap_or(i64::MIN),
             latest: time(fact::LATEST).unwrap_or(i64::MAX),
             has_stopped: text(fact::STOPPED) == Some("true"),
+            key: text(fact::KEY).unwrap_or_default().to_owned(),
             version: text(fact::VERSION).unwrap_or_default().to_owned(),
             kinds: text(fact::KINDS)
                 .unwrap_or_default()

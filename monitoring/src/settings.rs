@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::keys::{KekSource, KeyError};
 use crate::paths::is_node_name;
 
 /// Settings of one recorder; `[records]` of the configuration.
@@ -25,15 +26,24 @@ pub struct RecorderSettings {
     pub checkpoint: Duration,
     /// A period is removed this long after its end (LM-14).
     pub retain: Duration,
+    /// The content of a period is removed this long after its end (LM-14).
+    pub retain_content: Duration,
     /// Records held in memory at most; more are dropped and counted.
     pub queue: usize,
+    /// Where the key is under which all keys of the records are wrapped (LM-16).
+    pub kek: KekSource,
+    /// Whose records these are: 1 to 64 of letters, digits, `.`, `_`, `-`. Each tenant has keys of its own (LM-16).
+    pub tenant: String,
 }
 
 impl RecorderSettings {
     /// The defaults, which are also the configuration's.
     pub fn new(directory: impl Into<PathBuf>) -> RecorderSettings {
+        let directory = directory.into();
         RecorderSettings {
-            directory: directory.into(),
+            kek: KekSource::beside(&directory),
+            tenant: "default".to_owned(),
+            directory,
             node: "weir".to_owned(),
             flush: Duration::from_millis(50),
             sync: Duration::from_secs(1),
@@ -41,18 +51,18 @@ impl RecorderSettings {
             seal_after: Duration::from_secs(3600),
             checkpoint: Duration::from_secs(600),
             retain: Duration::from_secs(90 * 86_400),
+            retain_content: Duration::from_secs(30 * 86_400),
             queue: 65_536,
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), RecorderError> {
-        if is_node_name(&self.node) {
-            Ok(())
-        } else {
-            Err(RecorderError::Node {
-                node: self.node.clone(),
-            })
+        for name in [&self.node, &self.tenant] {
+            if !is_node_name(name) {
+                return Err(RecorderError::Node { node: name.clone() });
+            }
         }
+        Ok(())
     }
 }
 
@@ -65,12 +75,15 @@ pub enum RecorderError {
         /// The records directory.
         directory: PathBuf,
     },
-    /// The name of the node cannot stand in a file name.
-    #[error("\"{}\" is not a node name: 1 to 64 letters, digits, '.', '_', '-'", node.escape_debug())]
+    /// The name of the node or tenant cannot stand in a file name.
+    #[error("\"{}\" is not the name of a node or tenant: 1 to 64 letters, digits, '.', '_', '-'", node.escape_debug())]
     Node {
         /// The name given.
         node: String,
     },
+    /// The records cannot be encrypted, so nothing is recorded.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A file or directory cannot be used.
     #[error("{}: {error}", path.display())]
     File {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::query::{Query, search};
 use crate::{
-    Cells, Col, End, EventId, Identity, Initiator, Kind, Record, Recorder, RecorderHealth,
-    RecorderSettings, Verdict,
+    Cells, Col, End, EventId, Identity, Initiator, KekSource, Kind, Record, Recorder,
+    RecorderHealth, RecorderSettings, Store, Verdict,
 };
 
 /// A small generator of repeatable numbers (SplitMix64).
@@ -171,10 +171,30 @@ impl Traffic {
 /// Settings that make things happen soon.
 pub(crate) fn settings(directory: &Path) -> RecorderSettings {
     RecorderSettings {
+        // In the directory itself, so that it goes away with it.
+        kek: kek(directory),
+        // The rows of most tests are of a day long ago.
+        retain_content: Duration::from_secs(10_000 * 86_400),
         flush: Duration::from_millis(5),
         sync: Duration::from_millis(10),
         ..RecorderSettings::new(directory)
     }
+}
+
+/// The key of a test's records.
+pub(crate) fn kek(directory: &Path) -> KekSource {
+    KekSource::Own(directory.join("test.kek"))
+}
+
+/// A test's records, opened with their key.
+pub(crate) fn store(directory: &Path) -> Store {
+    Store::open(directory, &kek(directory), "default").unwrap()
+}
+
+/// A test's records before anything was recorded, with a key.
+pub(crate) fn new_store(directory: &Path) -> Store {
+    std::fs::create_dir_all(directory).unwrap();
+    Store::create(directory, &kek(directory), "default").unwrap()
 }
 
 /// One row, as far as most tests look at it.
@@ -194,7 +214,7 @@ pub(crate) struct Row {
 /// Matching rows in the order of the search.
 pub(crate) fn rows_of(directory: &Path, query: &Query) -> Vec<Row> {
     let mut rows = Vec::new();
-    let searched = search(directory, query, &mut |batch| {
+    let searched = search(&store(directory), query, &mut |batch| {
         let cells = Cells::new(batch);
         rows.extend((0..batch.num_rows()).map(|row| Row {
             seq: cells.u64_at(Col::seq, row),
@@ -261,10 +281,16 @@ pub(crate) fn numbered(user: &str, number: u64) -> Record {
     record
 }
 
+/// A test's records as the check opens them, which is built from this crate once more.
+pub(crate) fn verified(directory: &Path) -> weir_verify::Store {
+    let kek = weir_verify::KekSource::Own(directory.join("test.kek"));
+    weir_verify::Store::open(directory, &kek, "default").unwrap()
+}
+
 /// Checks the log over all records of a directory; what is found besides.
 pub(crate) fn check(directory: &Path) -> weir_verify::Report {
     let outside = weir_verify::Outside::default();
-    weir_verify::check(directory, &outside, &mut |_, _, _| Ok(())).unwrap()
+    weir_verify::check(&verified(directory), &outside, &mut |_, _, _| Ok(())).unwrap()
 }
 
 /// The log holds, and covers so many rows; what is found besides.

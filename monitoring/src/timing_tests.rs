@@ -30,7 +30,8 @@ fn timing_of_push_encode_and_seal() {
 
     let mut rows = Rows::default();
     for size in [256, 3_072] {
-        let mut encoder = frame::Encoder::new();
+        let mut encoder =
+            frame::Encoder::new(crate::keys::DataKey::random("journal".to_owned()).unwrap());
         let (mut append, mut finish, mut encode, mut bytes) =
             (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0);
         for chunk in records.chunks(size) {

@@ -106,6 +106,12 @@ words! {
         Authorisation = "authorisation",
         /// Somebody was given the monitoring notice (LM-06).
         Notice = "notice",
+        /// Rows were erased (LM-15).
+        Erasure = "erasure",
+        /// A case holds rows back from expiry and erasure (LM-15).
+        Hold = "hold",
+        /// A case holds nothing any more.
+        Release = "release",
     }
 }
 
@@ -220,6 +226,9 @@ impl Kind {
             | Kind::Clock
             | Kind::Retention
             | Kind::Authorisation
+            | Kind::Erasure
+            | Kind::Hold
+            | Kind::Release
             | Kind::Read
             | Kind::Dispute => true,
             Kind::Request

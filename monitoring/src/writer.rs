@@ -18,11 +18,12 @@ use crate::keeper::Task;
 use crate::lane::{Done, Message, Shared};
 use crate::notes;
 use crate::open::OpenEvents;
-use crate::paths::{FileName, Layout, Period};
+use crate::paths::{FileName, Period};
 use crate::proof::chain::Chain;
 use crate::proof::sidecar::{self, Gathered};
 use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
+use crate::store::Store;
 use crate::trouble::{Doing, Trouble};
 
 mod asks;
@@ -48,7 +49,7 @@ struct Held {
 
 pub(crate) struct Writer {
     settings: RecorderSettings,
-    layout: Layout,
+    store: Store,
     shared: Arc<Shared>,
     inbox: Receiver<Message>,
     keeper: SyncSender<Task>,
@@ -75,11 +76,14 @@ pub(crate) struct Writer {
     asks: Asks,
     trouble: Option<Trouble>,
     told: Duration,
+    /// Who waits for the journal to be exchanged.
+    exchange_asked: Vec<SyncSender<()>>,
     end: Option<(bool, SyncSender<bool>)>,
 }
 
 /// What a writer is made of, beside its settings.
 pub(crate) struct Parts {
+    pub(crate) store: Store,
     pub(crate) shared: Arc<Shared>,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) keeper: SyncSender<Task>,
@@ -95,6 +99,7 @@ pub(crate) struct Parts {
 impl Writer {
     pub(crate) fn new(settings: RecorderSettings, parts: Parts) -> Writer {
         let Parts {
+            store,
             shared,
             inbox,
             keeper,
@@ -110,7 +115,7 @@ impl Writer {
             done: Vec::new(),
         };
         Writer {
-            layout: Layout::new(&settings.directory),
+            store,
             settings,
             shared,
             inbox,
@@ -134,6 +139,7 @@ impl Writer {
             asks: Asks::default(),
             trouble: None,
             told: Duration::ZERO,
+            exchange_asked: Vec::new(),
             end: None,
         }
     }
@@ -197,6 +203,7 @@ impl Writer {
                 self.hold_own(*row, Some(told(done)));
             }
             Message::Sync(done) => self.answer_soon(done),
+            Message::Exchange(done) => self.exchange_asked.push(done),
             Message::End { in_order, done } => self.end = Some((in_order, done)),
         }
     }
@@ -244,8 +251,19 @@ impl Writer {
         if self.trouble.is_none() && self.told + PAUSE <= now {
             self.tell_dropped(now);
         }
-        if self.is_exchange_due() {
+        let is_asked = !self.exchange_asked.is_empty() && self.trouble.is_none();
+        let has_rows = self
+            .journal
+            .as_ref()
+            .is_some_and(|journal| journal.rows() > 0);
+        if self.is_exchange_due() || (is_asked && has_rows) {
             self.exchange();
+        }
+        if is_asked && self.trouble.is_none() {
+            for done in self.exchange_asked.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _ = done.try_send(());
+            }
         }
         self.checkpoint_when_due();
         self.report();
@@ -282,11 +300,13 @@ impl Writer {
                 last: None,
             };
             let now = self.clock.wall();
+            let path = self.store.layout().journals().join(name.to_string());
+            let key = self.store.make_journal_key(&path)?;
             if let Some(chain) = &mut self.chain {
-                chain.begin_journal(&name)?;
+                chain.begin_journal(&name, &key)?;
             }
             self.journal = Some(Journal::create(
-                &self.layout,
+                (path, key),
                 &self.create,
                 name,
                 now,
@@ -388,7 +408,7 @@ impl Writer {
             if journal.rows() == 0 {
                 // Nothing was in it; the next attempt would use its name again.
                 let _ = std::fs::remove_file(journal.path());
-                let _ = sidecar::remove_secret(journal.path());
+                let _ = sidecar::remove_beside(journal.path());
             } else {
                 if doing != Doing::Sync && journal.sync().is_ok() {
                     self.synced = self.next - 1;

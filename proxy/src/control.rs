@@ -91,6 +91,25 @@ impl Console {
         }
     }
 
+    /// Where the key of the records is (LM-16).
+    fn records_key(&self) -> Check {
+        let snapshot = self.shared.snapshot.load();
+        let (state, detail) = match &snapshot.settings.records.kek {
+            Some(source) => (State::Ok, format!("records are encrypted; their key is {source}")),
+            None => (
+                State::Warning,
+                "records are encrypted, but their key lies in the state directory: whoever copies the disk has both. Name a \
+                 key that is kept elsewhere with records.kek"
+                    .to_owned(),
+            ),
+        };
+        Check {
+            name: "records-key",
+            state,
+            detail,
+        }
+    }
+
     fn configuration(&self) -> Check {
         let told = self
             .reloads
@@ -177,6 +196,7 @@ impl Control for Console {
             uptime_seconds: self.started.elapsed().as_secs(),
             checks: [
                 Some(self.records()),
+                Some(self.records_key()),
                 self.witnesses(),
                 Some(self.configuration()),
                 Some(self.lists()),

@@ -31,6 +31,7 @@ mod metrics;
 mod pages;
 mod pool;
 mod provenance;
+mod recording;
 mod reload;
 mod reply;
 mod request;

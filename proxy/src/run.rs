@@ -12,6 +12,7 @@ use crate::law::Law;
 use crate::listener;
 use crate::login::Verifier;
 use crate::provenance;
+use crate::recording;
 use crate::reload::{self, Origin};
 use crate::resolve::{Names, Resolver};
 use crate::sealed;
@@ -165,19 +166,7 @@ fn ceiling(settings: &Settings, descriptors: usize) -> Ceiling {
 
 fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
     let settings = &first.settings;
-    let records = &settings.records;
-    let recorder = start_recorder(RecorderSettings {
-        directory: settings.records_directory(),
-        flush: records.flush,
-        sync: records.sync,
-        segment_rows: records.segment_rows,
-        seal_after: records.seal_after,
-        checkpoint: records.checkpoint,
-        retain: records.retain,
-        queue: records.queue,
-        node: "weir".into(),
-    })
-    .context("records")?;
+    let recorder = start_recorder(recording::settings(settings)?).context("records")?;
     let no_randomness = || anyhow!("the system has no randomness");
     let mut pseudonym = [0; 4];
     getrandom::fill(&mut pseudonym).map_err(|_| no_randomness())?;

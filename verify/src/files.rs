@@ -3,9 +3,9 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use weir_evidence::{SealedFile, UserEntry};
+use weir_monitoring::Store;
 use weir_monitoring::proof::{self, FileRows, RowFile};
 
 use crate::log::Told;
@@ -20,7 +20,13 @@ pub(crate) fn place(file: &RowFile) -> Place {
 }
 
 /// Whether a segment is the file that a checkpoint names.
-pub(crate) fn check_digest(file: &RowFile, told: &Told, node: &str, report: &mut Report) {
+pub(crate) fn check_digest(
+    store: &Store,
+    file: &RowFile,
+    told: &Told,
+    node: &str,
+    report: &mut Report,
+) {
     let (Some(last), Some(point)) = (file.last, told.last().filter(|_| told.is_whole)) else {
         return;
     };
@@ -43,6 +49,11 @@ pub(crate) fn check_digest(file: &RowFile, told: &Told, node: &str, report: &mut
     };
     match file.digest() {
         Ok(digest) if digest == sealed.digest => {}
+        Ok(_) if weir_monitoring::erase::is_pending(store) => report.remarks.push(format!(
+            "{} is being written anew: an erasure or expiry is under way, and the next checkpoint names what is left; its rows are \
+             checked one by one",
+            file.shown
+        )),
         Ok(_) => {
             let what = format!("the file is not the one that was sealed (checkpoint {number})");
             report.fault(node, place(file).at(*number), what);
@@ -53,18 +64,18 @@ pub(crate) fn check_digest(file: &RowFile, told: &Told, node: &str, report: &mut
 
 /// The rows of a file, or a fault. A running Weir may make a journal a segment meanwhile: then the segment takes its place.
 pub(crate) fn rows(
-    directory: &Path,
+    store: &Store,
     file: &mut RowFile,
     node: &str,
     report: &mut Report,
 ) -> Option<FileRows> {
     // The readers of Parquet and Arrow are made for files that are meant well.
-    let read = |file: &RowFile| catch_unwind(AssertUnwindSafe(|| file.rows()));
+    let read = |file: &RowFile| catch_unwind(AssertUnwindSafe(|| file.rows(store)));
     let mut found = read(file);
     if let Ok(Err(error)) = &found
         && error.kind() == io::ErrorKind::NotFound
     {
-        let now = proof::row_files(directory).unwrap_or_default();
+        let now = proof::row_files(store).unwrap_or_default();
         let is_same = |now: &RowFile| now.node == file.node && now.first == file.first;
         if let Some(now) = now.into_iter().find(is_same) {
             found = read(&now);
@@ -95,6 +106,14 @@ pub(crate) fn check_shape(
     let in_log = rows.rows.iter().any(|row| row.seq >= first_of_log);
     if !rows.has_secret && in_log {
         let what = "it has no secret beside it, so nothing shows that its rows are those of the log: an unsealed file";
+        report.fault(node, place(file), what);
+    }
+    if rows.is_content_altered {
+        let what = "the commitments to content beside it are not those of its rows";
+        report.fault(node, place(file), what);
+    }
+    if rows.is_filter_damaged {
+        let what = "its filter of hosts was altered, so that a search could pass it by; the rows are checked by themselves";
         report.fault(node, place(file), what);
     }
     if rows.damaged > 0 {
@@ -158,19 +177,29 @@ pub(crate) fn check_users(
             return report.fault(node, place(file), what);
         }
     };
-    if rows.untagged > 0 || users != rows.users {
+    let fit = match rows.erased {
+        0 => users == rows.users,
+        erased => fit(&users, &rows.users, erased),
+    };
+    if rows.untagged > 0 || !fit {
         let what = "the users beside it are not those of its rows: another number, place or digest for some tag";
         report.fault(node, place(file), what);
     }
     let Some((sealed, number)) = told.sealed.get(file.sealed_name()) else {
         return;
     };
-    let times = rows.rows.iter().map(|row| row.time);
-    let times = (times.clone().min(), times.max());
-    let made = |users: &[UserEntry]| {
-        let times = (times.0.unwrap_or(0), times.1.unwrap_or(0));
-        SealedFile::new(sealed.path.clone(), sealed.digest, times, users)
+    let there = rows.rows.iter().filter(|row| row.tombstone.is_none());
+    let times = there.map(|row| row.time);
+    let times = match (times.clone().min(), times.max()) {
+        // Of rows that were erased it is not known any more when they began.
+        (Some(min), Some(max)) if rows.erased == 0 => (min, max),
+        (min, max) => (
+            sealed.earliest.min(min.unwrap_or(i64::MAX)),
+            sealed.latest.max(max.unwrap_or(i64::MIN)),
+        ),
     };
+    let made =
+        |users: &[UserEntry]| SealedFile::new(sealed.path.clone(), sealed.digest, times, users);
     if made(&users) != *sealed {
         let what = format!(
             "its rows, times or users are not those that checkpoint {number} says of it: {} rows of {} tags there",
@@ -178,6 +207,21 @@ pub(crate) fn check_users(
         );
         report.fault(node, place(file).at(*number), what);
     }
+}
+
+/// Whether the users of the rows that are left are those of the whole, less as many as were erased. Of a person whose rows are
+/// all there the digest must be the same.
+fn fit(whole: &[UserEntry], left: &[UserEntry], erased: u64) -> bool {
+    let of = |tag| left.iter().find(|entry| entry.tag == tag);
+    let mut missing = 0_u64;
+    let each_fits = whole.iter().all(|entry| {
+        let own = of(entry.tag);
+        let rows = own.map_or(0, |own| own.rows);
+        missing = missing.saturating_add(entry.rows.saturating_sub(rows));
+        rows <= entry.rows && (rows < entry.rows || own == Some(entry))
+    });
+    let is_known = |entry: &UserEntry| whole.iter().any(|own| own.tag == entry.tag);
+    each_fits && missing == erased && left.iter().all(is_known)
 }
 
 /// Rows whose hint is another than their leaf's: each is a place where a check may break.

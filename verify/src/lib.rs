@@ -14,7 +14,6 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
 
 use weir_evidence::Hash;
 use weir_monitoring::proof;
@@ -23,6 +22,8 @@ use log::Told;
 
 pub use bundle::{BundleReport, check_bundle, is_bundle};
 pub use outside::{Outside, OutsideError};
+pub use weir_monitoring::{KekSource, Store};
+
 pub use report::{Fault, LogReport, Place, Report};
 
 /// Takes the leaves of every row that is in the log: node, number, hash.
@@ -32,7 +33,8 @@ pub type TakeLeaf<'a> = &'a mut dyn FnMut(&str, u64, &Hash) -> io::Result<()>;
 ///
 /// # Errors
 /// When the directory cannot be read at all, or a leaf not be handed over. Whatever is wrong inside is in the report.
-pub fn check(directory: &Path, outside: &Outside, take: TakeLeaf<'_>) -> io::Result<Report> {
+pub fn check(store: &Store, outside: &Outside, take: TakeLeaf<'_>) -> io::Result<Report> {
+    let directory = store.directory();
     std::fs::read_dir(directory)?;
     let mut report = Report::default();
     let mut nodes = BTreeSet::new();
@@ -55,15 +57,15 @@ pub fn check(directory: &Path, outside: &Outside, take: TakeLeaf<'_>) -> io::Res
     let mut told: BTreeMap<String, Told> = nodes
         .into_iter()
         .map(|node| {
-            let told = log::read(directory, &node, &mut report);
+            let told = log::read(store, &node, &mut report);
             (node, told)
         })
         .collect();
-    let files = proof::row_files(directory)?;
+    let files = proof::row_files(store)?;
     for file in &files {
         if !told.contains_key(&file.node) {
             // Says that there is none.
-            let none = log::read(directory, &file.node, &mut report);
+            let none = log::read(store, &file.node, &mut report);
             told.insert(file.node.clone(), none);
         }
     }
@@ -74,7 +76,14 @@ pub fn check(directory: &Path, outside: &Outside, take: TakeLeaf<'_>) -> io::Res
     for (node, told) in &told {
         let own = files.iter().filter(|file| file.node == *node).cloned();
         outside.compare(told, node, &mut report);
-        rows::walk((directory, own.collect()), told, node, &mut report, take)?;
+        rows::walk((store, own.collect()), told, node, &mut report, take)?;
+    }
+    if !store.has_keys() {
+        report.remarks.push(
+            "no key was given, so rows could not be read: only the checkpoints, their signatures and the digests of sealed files \
+             were checked"
+                .to_owned(),
+        );
     }
     outside.limits(&mut report);
     Ok(report)

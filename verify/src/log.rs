@@ -5,12 +5,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::Path;
 
-use weir_evidence::{
-    Checkpoint, Entry, Log, Note, SealedFile, SigningKey, Span, VerifierKey, entries,
-};
+use weir_evidence::{Checkpoint, Entry, Log, Note, SealedFile, Span, VerifierKey, entries};
 use weir_monitoring::proof::{self, CHECKPOINTS, KEY, LATEST, TAG_KEY, log_directory};
+use weir_monitoring::{KeyError, Store};
 
 use crate::report::{Place, Report};
 
@@ -71,8 +69,8 @@ impl Told {
 }
 
 /// Reads the log of a node.
-pub(crate) fn read(directory: &Path, node: &str, report: &mut Report) -> Told {
-    let place = log_directory(directory, node);
+pub(crate) fn read(store: &Store, node: &str, report: &mut Report) -> Told {
+    let place = log_directory(store.directory(), node);
     let shown = |name: &str| format!("log/{node}/{name}");
     let mut told = Told::default();
     let mut reading = Reading::default();
@@ -110,8 +108,8 @@ pub(crate) fn read(directory: &Path, node: &str, report: &mut Report) -> Told {
         }
     }
     check_latest(latest, &told, node, report);
-    check_key(&place, &told, node, report);
-    check_tag_key(directory, &told, node, report);
+    check_key(store, &told, node, report);
+    check_tag_key(store, &told, node, report);
     told
 }
 
@@ -200,19 +198,22 @@ fn check_latest(latest: io::Result<String>, told: &Told, node: &str, report: &mu
 }
 
 /// The private key, where it lies there, must be the one in force.
-fn check_key(place: &Path, told: &Told, node: &str, report: &mut Report) {
+fn check_key(store: &Store, told: &Told, node: &str, report: &mut Report) {
     let Some(in_force) = told.keys.last().filter(|_| told.is_whole) else {
         return;
     };
-    let Ok(bytes) = std::fs::read(place.join(KEY)) else {
-        return report.remarks.push(format!(
-            "log/{node}/{KEY} cannot be read, which a check does not need"
-        ));
+    if !store.has_keys() {
+        return;
+    }
+    let key = match proof::signing_key(store, node) {
+        Ok(key) => key,
+        Err(KeyError::Altered { .. } | KeyError::Interrupted { .. }) => None,
+        Err(error) => {
+            return report.remarks.push(format!(
+                "log/{node}/{KEY} cannot be read, which a check does not need: {error}"
+            ));
+        }
     };
-    let text = String::from_utf8(bytes).unwrap_or_default();
-    let key = text
-        .strip_suffix('\n')
-        .and_then(|line| SigningKey::from_text(line).ok());
     if key.is_none_or(|key| key.verifier() != in_force) {
         let place = Place::default().of_file(&format!("log/{node}/{KEY}"));
         let what = "it is not the key that is to sign next: no checkpoint can follow under it";
@@ -221,12 +222,15 @@ fn check_key(place: &Path, told: &Told, node: &str, report: &mut Report) {
 }
 
 /// The key of the tags, where it lies there, must be the one that the log began with.
-fn check_tag_key(directory: &Path, told: &Told, node: &str, report: &mut Report) {
+fn check_tag_key(store: &Store, told: &Told, node: &str, report: &mut Report) {
     let Some(first) = told.points.first() else {
         return;
     };
+    if !store.has_keys() {
+        return;
+    }
     let file = format!("log/{node}/{TAG_KEY}");
-    let what = match proof::tag_key(directory, node) {
+    let what = match proof::tag_key(store, node) {
         Ok(Some(key)) if first.checkpoint.tag_key == Some(key.fingerprint()) => return,
         Ok(Some(_)) => "it is not the key of this log's tags".to_owned(),
         Ok(None) => {

@@ -6,14 +6,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use weir_evidence::TagKey;
+use weir_monitoring::{KekSource, Store};
 use weir_verify::{Outside, check, check_bundle, is_bundle};
 
 const USAGE: &str = "\
-weir-verify DIRECTORY [--key FILE]… [--checkpoint PATH]… [--tag-key FILE] [--leaves FILE] [--json]
+weir-verify DIRECTORY [--kek-file FILE] [--key FILE]… [--checkpoint PATH]… [--tag-key FILE] [--leaves FILE] [--json]
 
 Checks an export bundle of Weir, or the log of a records directory: every row, every checkpoint, without network and
 without Weir.
 
+  --kek-file FILE    the key of the records, without which rows cannot be read: then only the checkpoints, their
+                     signatures and the digests of sealed files are checked
   --key FILE         public keys that were kept outside, one a line
   --checkpoint PATH  a checkpoint that was kept outside, or a directory of them (*.note), which must all fit
   --tag-key FILE     of a bundle: checks that the tag is the person's, for an auditor who has this key
@@ -25,6 +28,7 @@ Exit status: 0 it holds, 1 it does not, 2 it could not be checked.";
 struct Args {
     directory: PathBuf,
     outside: Outside,
+    kek: Option<PathBuf>,
     leaves: Option<PathBuf>,
     tag_key: Option<TagKey>,
     json: bool,
@@ -51,8 +55,8 @@ fn main() -> ExitCode {
 /// None when help is asked for.
 fn args() -> Result<Option<Args>, String> {
     let mut outside = Outside::default();
-    let (mut directory, mut leaves, mut json) = (None, None, false);
     let mut tag_key = None;
+    let (mut directory, mut kek, mut leaves, mut json) = (None, None, None, false);
     let mut given = std::env::args_os().skip(1);
     while let Some(arg) = given.next() {
         let mut file = || given.next().map(PathBuf::from);
@@ -76,6 +80,7 @@ fn args() -> Result<Option<Args>, String> {
                     .and_then(|text| TagKey::from_text(&text).map_err(|error| error.to_string()));
                 tag_key = Some(key.map_err(|error| format!("{}: {error}", path.display()))?);
             }
+            Some("--kek-file") => kek = Some(file().ok_or("--kek-file needs a file")?),
             Some("--leaves") => leaves = Some(file().ok_or("--leaves needs a file")?),
             Some(other) if other.starts_with('-') => {
                 return Err(format!("{other} is not known\n{USAGE}"));
@@ -88,6 +93,7 @@ fn args() -> Result<Option<Args>, String> {
     Ok(Some(Args {
         directory,
         outside,
+        kek,
         leaves,
         tag_key,
         json,
@@ -105,8 +111,12 @@ fn run(args: &Args) -> io::Result<bool> {
         .as_ref()
         .map(|path| File::create(path).map(BufWriter::new))
         .transpose()?;
+    let store = match &args.kek {
+        Some(path) => Store::open(&args.directory, &KekSource::File(path.clone()), "default")?,
+        None => Store::without_keys(&args.directory),
+    };
     let report = check(
-        &args.directory,
+        &store,
         &args.outside,
         &mut |node, seq, leaf| match &mut file {
             Some(file) => writeln!(file, "{node} {seq} {leaf}"),

@@ -91,6 +91,7 @@ impl Order {
                 }
             }
             Happening::Clock => log.clock_steps += 1,
+            Happening::Erasure => {}
             Happening::Retention { period } => self.removed.push(period.clone()),
         }
     }

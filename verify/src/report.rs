@@ -103,6 +103,10 @@ pub struct LogReport {
     pub proved: u64,
     /// Rows that were removed because their time was over; the tree goes on over their hashes.
     pub removed: u64,
+    /// Rows that were erased, or went from around rows under a hold: their leaves stand in their place.
+    pub erased: u64,
+    /// Rows whose content has expired: its commitments stand in its place.
+    pub expired: u64,
     /// Rows after the last checkpoint: not proved yet.
     pub after: u64,
     /// Rows from before the log began: not proved.
@@ -211,6 +215,13 @@ impl LogReport {
              log, which nothing proves",
             self.proved, self.removed, self.after, self.before
         );
+        if self.erased + self.expired > 0 {
+            let _ = writeln!(
+                text,
+                "       {} rows were erased, which rows tell of and whose leaves fit; the content of {} more has expired",
+                self.erased, self.expired
+            );
+        }
         let _ = writeln!(
             text,
             "       rows tell of {} starts, {} stops, {} gaps and {} clock steps",

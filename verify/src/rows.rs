@@ -3,13 +3,13 @@
 //! Rows that are gone are told apart: those of a period that was removed because its time was over, those that a gap row admits
 //! were lost before they were durable, and all others, which are faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 use weir_evidence::{Hash, Span};
 use weir_monitoring::proof::{Happening, ProvenRow, RowFile};
+use weir_monitoring::{EventId, Store};
 
 use crate::TakeLeaf;
 use crate::files;
@@ -17,9 +17,9 @@ use crate::log::{Point, Told};
 use crate::order::Order;
 use crate::report::{LogReport, Place, Report};
 
-/// Walks through the files of one node, which lie in a directory.
+/// Walks through the files of one node, which lie in a store.
 pub(crate) fn walk(
-    (directory, files): (&Path, Vec<RowFile>),
+    (store, files): (&Store, Vec<RowFile>),
     told: &Told,
     node: &str,
     report: &mut Report,
@@ -30,15 +30,23 @@ pub(crate) fn walk(
         let Some(file) = walk.files.get_mut(number) else {
             continue;
         };
-        let rows = files::rows(directory, file, node, report);
+        if !store.has_keys() {
+            let file = file.clone();
+            files::check_digest(store, &file, told, node, report);
+            walk.unreadable(&file);
+            continue;
+        }
+        let rows = files::rows(store, file, node, report);
         let file = file.clone();
-        files::check_digest(&file, told, node, report);
+        files::check_digest(store, &file, told, node, report);
         let Some(rows) = rows else {
             walk.unreadable(&file);
             continue;
         };
         files::check_shape(&file, &rows, walk.first, node, report);
         files::check_users(&file, &rows, told, node, report);
+        walk.log.erased += rows.erased;
+        walk.log.expired += rows.expired;
         let suspects = files::suspects(&file, &rows, node, report);
         walk.suspects
             .extend(suspects.iter().map(|seq| (*seq, number)));
@@ -71,6 +79,11 @@ struct Walk<'a> {
     /// Rows whose file could not be read: a fault already.
     unreadable: Vec<(u64, u64)>,
     suspects: BTreeMap<u64, usize>,
+    /// Rows of which only a tombstone is left, and the event that is to tell of them, each with the first such row.
+    stones: BTreeSet<u64>,
+    buried: BTreeMap<EventId, (u64, usize)>,
+    /// Events of rows that tell of rows that went.
+    told_of: BTreeSet<EventId>,
     order: Order,
     log: LogReport,
     /// The last moment that a row after the last checkpoint tells of.
@@ -96,6 +109,9 @@ impl<'a> Walk<'a> {
             unexplained: Vec::new(),
             unreadable: Vec::new(),
             suspects: BTreeMap::new(),
+            stones: BTreeSet::new(),
+            buried: BTreeMap::new(),
+            told_of: BTreeSet::new(),
             order: Order::default(),
             log: LogReport {
                 node: node.to_owned(),
@@ -146,6 +162,13 @@ impl<'a> Walk<'a> {
             self.order.lose();
         }
         self.next = row.seq.saturating_add(1);
+        if let Some(stone) = &row.tombstone {
+            self.stones.insert(row.seq);
+            self.buried.entry(stone.id).or_insert((row.seq, file));
+        }
+        if let Some((Happening::Erasure | Happening::Retention { .. }, _)) = &row.happening {
+            self.told_of.insert(row.event);
+        }
         let shown = self.files.get(file).map_or("", |file| file.shown.as_str());
         self.order.row(row, shown, &mut self.log, report);
         if row.seq < self.first {
@@ -245,8 +268,11 @@ impl<'a> Walk<'a> {
                 })
             });
             if is_known && tree.root() == Some(expected) {
-                self.log.proved += size;
                 let good = own.first().zip(own.last());
+                let stones = good.map_or(0, |((first, ..), (last, ..))| {
+                    self.stones.range(first..=last).count() as u64
+                });
+                self.log.proved += size.saturating_sub(stones);
                 if let Some(((first, ..), (last, ..))) = good {
                     self.tell_hints(*first, *last, report);
                 }
@@ -312,6 +338,15 @@ impl<'a> Walk<'a> {
         let removed = self.removed(report);
         for (first, last, number) in std::mem::take(&mut self.unexplained) {
             self.explain(first, last, number, &removed, report);
+        }
+        for (id, (seq, file)) in std::mem::take(&mut self.buried) {
+            if !self.told_of.contains(&id) {
+                let place = Place::rows(seq, seq).of_file(&self.shown(file));
+                let what = format!(
+                    "rows from here on were taken out, and no row tells of it (event {id})"
+                );
+                report.fault(&node, place, what);
+            }
         }
         self.judge_tail(report);
         if self.log.before > 0 && self.first != u64::MAX {

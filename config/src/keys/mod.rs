@@ -61,6 +61,10 @@ pub enum Kind {
     Sha256,
     /// A public key of minisign, as one line of base64.
     MinisignKey,
+    /// Where a key is: `file:PATH`, `env:NAME` or `credential:NAME`.
+    KeySource,
+    /// 1 to 64 letters, digits, `.`, `_` and `-`, not beginning with a dot.
+    FileName,
     /// A mail address or an `http(s)` URL.
     Contact,
     /// A path; a relative one is seen from the file's own directory.
@@ -165,6 +169,8 @@ impl Kind {
             Kind::Share => "share, `0` to `1`",
             Kind::Sha256 => "64 hexadecimal digits",
             Kind::MinisignKey => "public key of minisign",
+            Kind::KeySource => "`file:PATH`, `env:NAME` or `credential:NAME`",
+            Kind::FileName => "name of letters, digits, `.`, `_` and `-`",
             Kind::Contact => "mail address or URL",
             Kind::Path => "path",
             Kind::Address => "address:port",

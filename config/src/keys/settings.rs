@@ -1,9 +1,9 @@
 //! The keys of `weir.toml`.
 
 use super::Kind::{
-    Address, CategoryMap, Choice, Contact, Duration, Flag, Host, HostMap, Integer, Language, List,
-    ListName, MinisignKey, Name, Network, Optional, Path, Period, Place, Port, Ports, Rate,
-    Section, Sections, Server, Sha256, Share, Size, Text,
+    Address, CategoryMap, Choice, Contact, Duration, FileName, Flag, Host, HostMap, Integer,
+    KeySource, Language, List, ListName, MinisignKey, Name, Network, Optional, Path, Period, Place,
+    Port, Ports, Rate, Section, Sections, Server, Sha256, Share, Size, Text,
 };
 use super::{Key, Kind, keys};
 use crate::settings::{
@@ -281,7 +281,15 @@ pub const SETTINGS: &[Key] = keys! {
     "records.checkpoint", Duration("1s", "1h"), r#""10m""#,
         "A checkpoint of the log over the records is signed at least this often, whether rows come or not (LM-29).";
     "records.retain", Duration("1d", "3650d"), r#""90d""#,
-        "Age after which whole segments are removed.";
+        "Age after which whole segments are removed, and the keys that they are encrypted under destroyed (LM-14).";
+    "records.retain_content", Duration("1d", "3650d"), r#""30d""#,
+        "Age after which the content of records, such as paths, is gone: the keys that it is encrypted under are destroyed (LM-14).";
+    "records.kek", Optional(&KeySource), r#""""#,
+        "Where the key is under which all keys of the records are wrapped (LM-16): 32 bytes, as they are, in base64 or as 64 \
+         hexadecimal digits. None for `records.kek` in the state directory, which Weir makes: a copied disk then has the key with \
+         the records, and `/healthz` says so.";
+    "records.tenant", FileName, r#""default""#,
+        "Whose records these are; each tenant has keys of its own (LM-16).";
     "records.queue", Integer(1024, 16_777_216), "65536",
         "Records that may wait for the disk; more are dropped, counted and stated in a gap record.";
     "records.long_request", Duration("100ms", "1h"), r#""10s""#,

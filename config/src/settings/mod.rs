@@ -375,7 +375,7 @@ pub struct Notice {
 }
 
 /// `[records]`
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Records {
     /// Longest wait of a record before it is in the journal.
     pub flush: Duration,
@@ -389,6 +389,12 @@ pub struct Records {
     pub checkpoint: Duration,
     /// Age of a segment.
     pub retain: Duration,
+    /// Age of content.
+    pub retain_content: Duration,
+    /// Where the key-encryption key is; None for a key file of Weir's own.
+    pub kek: Option<String>,
+    /// Whose records these are.
+    pub tenant: String,
     /// Records that may wait.
     pub queue: usize,
     /// A request that runs longer gets an opening record.
@@ -454,6 +460,10 @@ pub(crate) const RESTART: &[(&str, Same)] = &[
     }),
     ("records.checkpoint", |a, b| {
         a.records.checkpoint == b.records.checkpoint
+    }),
+    ("records.kek", |a, b| a.records.kek == b.records.kek),
+    ("records.tenant", |a, b| {
+        a.records.tenant == b.records.tenant
     }),
     ("records.queue", |a, b| a.records.queue == b.records.queue),
     ("records.witness", |a, b| a.witnesses == b.witnesses),

@@ -91,7 +91,7 @@ pub(crate) fn settings(root: &Section<'_, '_>, base: &Base) -> Settings {
         login: login(&root.section("login")),
         warn: warn(&root.section("warn")),
         notice: notice(&root.section("notice"), base),
-        records: records(&root.section("records")),
+        records: records(&root.section("records"), base),
         witnesses: witnesses(&root.section("records"), base),
         log: log(&root.section("log")),
     }
@@ -367,8 +367,17 @@ fn notice_text(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn records(section: &Section<'_, '_>) -> Records {
+fn records(section: &Section<'_, '_>, base: &Base) -> Records {
+    let kek = section.get::<Option<String>>("kek");
+    // A path in it is seen from the file's own directory, like every path.
+    let kek = kek.map(|source| match source.strip_prefix("file:") {
+        Some(path) => format!("file:{}", base.path(PathBuf::from(path)).display()),
+        None => source,
+    });
     Records {
+        kek,
+        tenant: section.get("tenant"),
+        retain_content: section.get("retain_content"),
         flush: section.get("flush"),
         sync: section.get("sync"),
         segment_rows: section.get("segment_rows"),

@@ -341,6 +341,10 @@ fn only_what_is_bound_at_the_start_needs_a_restart() {
             vec!["records.flush", "records.queue"],
         ),
         (
+            "[records]\nkek = 'env:WEIR_KEK'\ntenant = 'north'",
+            vec!["records.kek", "records.tenant"],
+        ),
+        (
             "[records]\nsync = '2s'\nsegment_rows = 5000\nseal_after = '2h'\ncheckpoint = '1m'",
             vec![
                 "records.sync",
@@ -549,4 +553,21 @@ fn lm_06_the_notices_own_text_is_read_from_its_file() {
     assert!(read(line).unwrap().settings.notice.text.contains("Croeso"));
     assert!(read(&format!("{line}text = 'x'")).is_err());
     assert!(read("[notice]\nlanguage = 'en_GB'\n").is_err());
+}
+
+#[test]
+fn the_key_of_the_records_is_named_in_a_known_way_or_told_lm_16() {
+    for fine in ["file:/etc/weir/kek", "env:WEIR_KEK", "credential:kek"] {
+        let read = settings(&format!("[records]\nkek = '{fine}'"));
+        assert_eq!(read.records.kek.as_deref(), Some(fine));
+    }
+    let relative = settings("[records]\nkek = 'file:keys/kek'").records.kek;
+    assert!(relative.is_some_and(|kek| kek.ends_with("/keys/kek")));
+    assert_eq!(settings("").records.kek, None);
+    for bad in ["/etc/kek", "vault:x", "env:", "credential:../x"] {
+        let text = format!("[records]\nkek = '{bad}'");
+        assert_told(&text, POLICY, &["weir.toml:2: records.kek: "]);
+    }
+    let text = "[records]\ntenant = '../north'";
+    assert_told(text, POLICY, &["weir.toml:2: records.tenant: "]);
 }

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
@@ -24,6 +23,7 @@ use crate::proof::{Group, Leaf, RowFile};
 use crate::query::{self, Matcher, Query};
 use crate::record::Col;
 use crate::segment::Facts;
+use crate::store::Store;
 use crate::words::Kind;
 
 /// A bundle is made for people to read: more rows than this are asked for by mistake, and would not fit into memory.
@@ -74,7 +74,7 @@ pub(super) struct Collected {
 
 /// What is asked of every node.
 pub(super) struct Wanted<'a> {
-    pub(super) directory: &'a Path,
+    pub(super) store: &'a Store,
     pub(super) query: &'a Query,
     pub(super) files: &'a [RowFile],
     /// Rows read so far, of how many in all, for whoever waits.
@@ -183,7 +183,7 @@ impl Collected {
         let matcher = Matcher::new(wanted.query);
         let is_narrow = is_narrow(wanted.query);
         let file = wanted.file(&log.node, &sealed.path)?;
-        let version = Facts::read(&file.path).map(|facts| facts.version);
+        let version = Facts::read(wanted.store, &file.path).map(|facts| facts.version);
         self.builds.extend(version.ok().filter(|it| !it.is_empty()));
         let mut mask: Option<BooleanArray> = None;
         let judge = |batch: &RecordBatch, leaf: &Leaf<'_>| {
@@ -202,13 +202,14 @@ impl Collected {
                 false => Why::Outside,
             })
         };
-        self.read(log, file, judge)
+        self.read(log, wanted.store, file, judge)
     }
 
     /// Reads a file of the log and takes the rows that `judge` names.
     fn read(
         &mut self,
         log: &NodeLog,
+        store: &Store,
         file: &RowFile,
         mut judge: impl FnMut(&RecordBatch, &Leaf<'_>) -> Option<Why>,
     ) -> Result<(), BundleError> {
@@ -216,7 +217,7 @@ impl Collected {
         let mut picked: [Vec<u32>; 2] = Default::default();
         let (rows, context) = (&mut self.rows, &mut self.context);
         let (count, mut fault) = (&mut self.count, None);
-        let read = file.each(&mut |batch, leaf| {
+        let read = file.each(store, &mut |batch, leaf| {
             if let Some(why) = judge(batch, &leaf) {
                 let Some(((_, tag), hash)) = leaf.of.zip(leaf.hash) else {
                     fault = Some(format!("row {} has no leaf", leaf.seq));
@@ -275,7 +276,7 @@ impl Collected {
         };
         let lasting = Matcher::new(&happened).lasting();
         let mut found = BTreeSet::new();
-        find(wanted.directory, &lasting, &happened, &mut |cells, row| {
+        find(wanted.store, &lasting, &happened, &mut |cells, row| {
             if cells.str_at(Col::node, row) == Some(&log.node) {
                 found.insert(cells.u64_at(Col::seq, row));
             }
@@ -287,7 +288,7 @@ impl Collected {
                 ..Query::default()
             };
             let matcher = Matcher::new(&disputed);
-            find(wanted.directory, &matcher, &disputed, &mut |cells, row| {
+            find(wanted.store, &matcher, &disputed, &mut |cells, row| {
                 let is_own = cells.str_at(Col::node, row) == Some(&log.node);
                 if is_own && events.contains(&cells.u64_at(Col::event, row)) {
                     found.insert(cells.u64_at(Col::seq, row));
@@ -305,7 +306,7 @@ impl Collected {
             let own: BTreeSet<u64> = found.range(file.first..=file.last).copied().collect();
             if !own.is_empty() {
                 let file = wanted.file(&log.node, &file.path)?;
-                self.read(log, file, |_, leaf| {
+                self.read(log, wanted.store, file, |_, leaf| {
                     own.contains(&leaf.seq).then_some(Why::Context)
                 })?;
             }
@@ -337,7 +338,7 @@ impl Collected {
             |file: &&RowFile| file.node == log.node && !log.sealed.contains_key(file.sealed_name());
         for file in wanted.files.iter().filter(is_own) {
             let mut taken: Vec<RecordBatch> = Vec::new();
-            let read = file.batches(&mut |batch| {
+            let read = file.batches(wanted.store, &mut |batch| {
                 let (asked, beside) = (matcher.mask(batch), lasting.mask(batch));
                 let either = arrow::compute::or(&asked, &beside).map_err(io::Error::other)?;
                 let kept = filter_record_batch(batch, &either).map_err(io::Error::other)?;
@@ -368,12 +369,12 @@ impl Collected {
 
 /// Hands over each row of the records that matches.
 fn find(
-    directory: &Path,
+    store: &Store,
     matcher: &Matcher,
     query: &Query,
     each: &mut dyn FnMut(Cells<'_>, usize),
 ) -> Result<(), BundleError> {
-    let searched = query::run(directory, matcher, query, query::WINDOW, &mut |batch| {
+    let searched = query::run(store, matcher, query, query::WINDOW, &mut |batch| {
         (0..batch.num_rows()).for_each(|row| each(Cells::new(batch), row));
         ControlFlow::Continue(())
     })?;

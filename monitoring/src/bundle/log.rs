@@ -1,7 +1,6 @@
 //! The log of one node as a bundle needs it: its checkpoints as they are, what they seal, and the key that signs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use weir_evidence::{
     Checkpoint, Entry, Hash, Log, SealedFile, SigningKey, Span, Tag, TagKey, entries,
@@ -10,7 +9,8 @@ use weir_evidence::{
 use super::BundleError;
 use super::collect::Proof;
 use super::tree::{self, At};
-use crate::proof::{self, CHECKPOINTS, KEY, ProvenRow, RowFile, log_directory};
+use crate::proof::{self, CHECKPOINTS, ProvenRow, RowFile, log_directory};
+use crate::store::Store;
 
 /// A checkpoint with the leaves since the one before.
 struct Point {
@@ -46,8 +46,8 @@ fn refused(node: &str, why: impl std::fmt::Display) -> BundleError {
 
 impl NodeLog {
     /// Reads it; every checkpoint must hold.
-    pub(super) fn read(directory: &Path, node: &str) -> Result<NodeLog, BundleError> {
-        let place = log_directory(directory, node);
+    pub(super) fn read(store: &Store, node: &str) -> Result<NodeLog, BundleError> {
+        let place = log_directory(store.directory(), node);
         let text = std::fs::read(place.join(CHECKPOINTS)).map_err(|error| refused(node, error))?;
         let mut found = NodeLog {
             node: node.to_owned(),
@@ -57,7 +57,7 @@ impl NodeLog {
             keys: Vec::new(),
             sealed: BTreeMap::new(),
             removed: BTreeSet::new(),
-            tags: proof::tag_key(directory, node).map_err(|error| refused(node, error))?,
+            tags: proof::tag_key(store, node).map_err(|error| refused(node, error))?,
             key: None,
         };
         let mut fault = None;
@@ -74,8 +74,7 @@ impl NodeLog {
         {
             return Err(refused(node, why));
         }
-        let private = std::fs::read_to_string(place.join(KEY)).unwrap_or_default();
-        let private = SigningKey::from_text(private.trim_end()).ok();
+        let private = proof::signing_key(store, node).ok().flatten();
         found.key = private.filter(|key| found.log.key.as_ref() == Some(key.verifier()));
         let fits = |key: &TagKey| found.log.tag_key == Some(key.fingerprint());
         if found.tags.as_ref().is_some_and(|key| !fits(key)) {
@@ -124,11 +123,12 @@ impl NodeLog {
     /// Gives each row its place in the tree, and the nodes that lead from all of them to subtrees of checkpoints.
     pub(super) fn prove(
         &self,
+        store: &Store,
         files: &[RowFile],
         rows: &mut [Proof],
     ) -> Result<BTreeMap<At, Hash>, BundleError> {
         let mut found = BTreeMap::new();
-        let mut leaves = LeavesOf::new(files);
+        let mut leaves = LeavesOf::new(store, files);
         rows.sort_by_key(|row| row.seq);
         let mut rest = rows;
         for point in &self.points {
@@ -198,13 +198,18 @@ pub fn period_of(path: &str) -> &str {
 
 /// Numbers and leaves of rows, file by file; the last file that was read is kept.
 struct LeavesOf<'a> {
+    store: &'a Store,
     files: &'a [RowFile],
     last: Option<(usize, Vec<(u64, Hash)>)>,
 }
 
 impl LeavesOf<'_> {
-    fn new(files: &[RowFile]) -> LeavesOf<'_> {
-        LeavesOf { files, last: None }
+    fn new<'a>(store: &'a Store, files: &'a [RowFile]) -> LeavesOf<'a> {
+        LeavesOf {
+            store,
+            files,
+            last: None,
+        }
     }
 
     /// Of the rows after one number up to another.
@@ -216,7 +221,7 @@ impl LeavesOf<'_> {
             }
             if self.last.as_ref().is_none_or(|(kept, _)| *kept != number) {
                 let rows = file
-                    .rows()
+                    .rows(self.store)
                     .map_err(|error| super::unreadable(file, &error))?;
                 let leaf = |row: ProvenRow| Some((row.seq, row.leaf?));
                 self.last = Some((number, rows.rows.into_iter().filter_map(leaf).collect()));

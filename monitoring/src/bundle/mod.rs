@@ -41,6 +41,7 @@ use log::NodeLog;
 use crate::export::PurposeError;
 use crate::proof::{self, Group, RowFile, SET_ASIDE};
 use crate::query::{Order, Query, SearchError};
+use crate::store::Store;
 
 /// Attempts, when a running Weir moves files meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -124,7 +125,7 @@ pub fn is_narrow(query: &Query) -> bool {
 /// # Errors
 /// When the purpose is none, something is missing or does not hold, or it cannot be written: then nothing is left behind.
 pub fn make(
-    directory: &Path,
+    store: &Store,
     request: &Request,
     to: &Path,
     progress: &mut dyn FnMut(u64, u64),
@@ -156,7 +157,7 @@ pub fn make(
         ..request.query.clone()
     };
     for _ in 0..ATTEMPTS {
-        match attempt(directory, request, &query, to, progress) {
+        match attempt(store, request, &query, to, progress) {
             Err(BundleError::Moved) => {}
             other => return other,
         }
@@ -165,7 +166,7 @@ pub fn make(
 }
 
 fn attempt(
-    directory: &Path,
+    store: &Store,
     request: &Request,
     query: &Query,
     to: &Path,
@@ -174,17 +175,17 @@ fn attempt(
     let mut logs = Vec::new();
     let mut collected = Collected::default();
     collected.remarks.clone_from(&request.remarks);
-    for name in proof::logs(directory)? {
+    for name in proof::logs(store.directory())? {
         if name.contains(SET_ASIDE) {
             collected.remarks.push(format!(
                 "a log could not be continued and was set aside as {name}: what it covered is not proved by this bundle"
             ));
         } else {
-            logs.push(NodeLog::read(directory, &name)?);
+            logs.push(NodeLog::read(store, &name)?);
         }
     }
     // After the logs: what is sealed in between is only more than what is looked for.
-    let files = proof::row_files(directory)?;
+    let files = proof::row_files(store)?;
     let stray = files
         .iter()
         .find(|file| !logs.iter().any(|log| log.node == file.node));
@@ -200,7 +201,7 @@ fn attempt(
         return Err(BundleError::Refused(why.to_owned()));
     }
     let mut wanted = Wanted {
-        directory,
+        store,
         query,
         files: &files,
         progress,
@@ -217,7 +218,7 @@ fn attempt(
             .collect();
         let mut none = Vec::new();
         let rows = collected.proofs.get_mut(&log.node).unwrap_or(&mut none);
-        nodes.insert(log.node.clone(), log.prove(&own, rows)?);
+        nodes.insert(log.node.clone(), log.prove(store, &own, rows)?);
     }
     write::write(request, query, &logs, collected, &nodes, to)
 }

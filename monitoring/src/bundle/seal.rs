@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use weir_evidence::{Entry, entries};
 
-use crate::paths::{FileName, Layout};
+use crate::paths::FileName;
 use crate::proof::{self, Asked, CHECKPOINTS, LATEST, log_directory};
 use crate::replay::Replay;
+use crate::store::Store;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -18,11 +19,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the directory cannot be read, or the question not be put.
-pub fn seal(directory: &Path, node: &str, deadline: Duration) -> io::Result<bool> {
-    let layout = Layout::new(directory);
+pub fn seal(store: &Store, node: &str, deadline: Duration) -> io::Result<bool> {
+    let (directory, layout) = (store.directory(), store.layout());
     let own = |(name, _): &(FileName, std::path::PathBuf)| name.node == node;
     let mut waiting: Vec<_> = layout.list_journals()?.into_iter().filter(own).collect();
-    waiting.retain(|(_, path)| has_rows(path));
+    waiting.retain(|(_, path)| has_rows(store, path));
     if waiting.is_empty() {
         return Ok(true);
     }
@@ -46,8 +47,8 @@ pub fn seal(directory: &Path, node: &str, deadline: Duration) -> io::Result<bool
 }
 
 /// Whether a journal has a row; one that is gone meanwhile is sealed, which is told by the checkpoints.
-fn has_rows(path: &Path) -> bool {
-    let first = Replay::open(path).and_then(|mut replay| replay.next());
+fn has_rows(store: &Store, path: &Path) -> bool {
+    let first = Replay::open(store, path).and_then(|mut replay| replay.next());
     !matches!(first, Ok(None))
 }
 

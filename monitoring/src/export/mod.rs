@@ -8,7 +8,6 @@ mod statement;
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use arrow::array::RecordBatch;
 use jiff::Timestamp;
@@ -20,11 +19,12 @@ pub use rows::{Encoder, Format};
 pub use statement::{Happening, Statement};
 
 use crate::query::{self, Matcher, Order, Query, SearchError};
+use crate::store::Store;
 use crate::words::Kind;
 use statement::Tally;
 
 /// Rows about the records themselves: they stand in every statement whose period they touch, whoever was asked for.
-pub(crate) const HAPPENINGS: [Kind; 7] = [
+pub(crate) const HAPPENINGS: [Kind; 10] = [
     Kind::Start,
     Kind::Stop,
     Kind::Gap,
@@ -32,6 +32,9 @@ pub(crate) const HAPPENINGS: [Kind; 7] = [
     Kind::Clock,
     Kind::Retention,
     Kind::Authorisation,
+    Kind::Erasure,
+    Kind::Hold,
+    Kind::Release,
 ];
 
 /// Why an export failed. What was written to the output until then is not an export.
@@ -54,7 +57,7 @@ pub enum ExportError {
 /// When `code` is no allowed purpose (nothing is read then), the directory cannot be listed, or `out` fails. Files that cannot
 /// be read are named in the statement.
 pub fn run(
-    directory: &Path,
+    store: &Store,
     query: &Query,
     format: Format,
     code: &str,
@@ -73,7 +76,7 @@ pub fn run(
     };
     let mut encoder = Encoder::new(format, &mut sum)?;
     let mut failed = None;
-    let searched = query::search(directory, &query, &mut |batch: &RecordBatch| {
+    let searched = query::search(store, &query, &mut |batch: &RecordBatch| {
         tally.count(batch);
         match encoder.write(batch) {
             Ok(()) => ControlFlow::Continue(()),
@@ -89,7 +92,7 @@ pub fn run(
     encoder.finish()?;
     sum.flush()?;
     let (sha256, bytes) = (hex(&sum.sum.finalize()), sum.bytes);
-    let happenings = happenings(directory, &query)?;
+    let happenings = happenings(store, &query)?;
     let generated = Timestamp::now();
     Ok(tally.into_statement(
         purpose,
@@ -106,7 +109,7 @@ pub fn run(
 }
 
 /// Starts, stops, gaps and the like that fall into the time asked for, also those that only last into it.
-fn happenings(directory: &Path, query: &Query) -> Result<Vec<Happening>, SearchError> {
+fn happenings(store: &Store, query: &Query) -> Result<Vec<Happening>, SearchError> {
     let asked = Query {
         kinds: HAPPENINGS.to_vec(),
         from: query.from,
@@ -115,7 +118,7 @@ fn happenings(directory: &Path, query: &Query) -> Result<Vec<Happening>, SearchE
     };
     let mut found = Vec::new();
     query::run(
-        directory,
+        store,
         &Matcher::new(&asked).lasting(),
         &asked,
         query::WINDOW,

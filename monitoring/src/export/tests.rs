@@ -1,13 +1,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use arrow::array::StringArray;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::*;
 use crate::paths::moment;
-use crate::testing::{Traffic, all_rows, numbered, rows_of, settings, stop, wait_until};
+use crate::testing::{Traffic, all_rows, numbered, rows_of, settings, stop, store, wait_until};
 use crate::{EventId, Record, Recorder, Verdict, clock};
 
 const PURPOSE: &str = "unauthorised-use";
@@ -23,7 +24,7 @@ fn record_all(directory: &Path, records: Vec<Record>) -> Recorder {
 
 fn exported(directory: &Path, query: &Query, format: Format) -> (Statement, Vec<u8>) {
     let mut out = Vec::new();
-    let statement = run(directory, query, format, PURPOSE, &mut out).unwrap();
+    let statement = run(&store(directory), query, format, PURPOSE, &mut out).unwrap();
     assert_eq!(statement.sha256, hex(&Sha256::digest(&out)));
     assert_eq!(statement.bytes, out.len() as u64);
     (statement, out)
@@ -182,7 +183,7 @@ fn no_purpose_no_export_and_national_security_is_not_offered_lm_03() {
     ] {
         let mut out = Vec::new();
         let refused = run(
-            directory.path(),
+            &store(directory.path()),
             &Query::default(),
             Format::Csv,
             code,
@@ -195,7 +196,7 @@ fn no_purpose_no_export_and_national_security_is_not_offered_lm_03() {
     for code in weir_config::Purpose::WORDS {
         let mut out = Vec::new();
         run(
-            directory.path(),
+            &store(directory.path()),
             &Query::default(),
             Format::Csv,
             code,
@@ -351,7 +352,7 @@ fn an_output_that_fails_is_an_error() {
     stop(&record_all(directory.path(), vec![numbered("ann", 1)]));
     for format in FORMATS {
         let failed = run(
-            directory.path(),
+            &store(directory.path()),
             &Query::default(),
             format,
             PURPOSE,
@@ -368,7 +369,7 @@ fn a_search_by_people_prints_the_same_rows() {
     let (_, exported) = exported(directory.path(), &Query::default(), Format::Csv);
     let mut printed = Vec::new();
     let mut encoder = Encoder::new(Format::Csv, &mut printed).unwrap();
-    query::search(directory.path(), &Query::default(), &mut |batch| {
+    query::search(&store(directory.path()), &Query::default(), &mut |batch| {
         encoder.write(batch).unwrap();
         ControlFlow::Continue(())
     })

@@ -3,8 +3,8 @@
 //! ```text
 //! log/<node>/checkpoints   every checkpoint with the subtrees since the one before; only ever appended to
 //! log/<node>/latest        the last checkpoint alone, a signed note
-//! log/<node>/key           the private key, readable by Weir's account only; key.next while one takes over
-//! log/<node>/tag-key       the key of the blinded tags, the same for as long as the log goes on
+//! log/<node>/key           the private key, wrapped under the key-encryption key; key.next while one takes over
+//! log/<node>/tag-key       the key of the blinded tags, wrapped too, the same for as long as the log goes on
 //! log/<node>/ask           written by `weir records checkpoint`: somebody asks for a checkpoint or a new key
 //! ```
 //! Decides that nothing is signed that is not on the disk: the caller syncs first, and after a sync that failed nothing is
@@ -23,9 +23,11 @@ use weir_evidence::{
 use super::names::{Source, Tally};
 use super::sidecar::Gathered;
 use super::{Leaves, open, sidecar};
+use crate::keys::{DataKey, KeyError};
 use crate::lane::Shared;
-use crate::paths::{FileName, Layout, sync_directory};
+use crate::paths::{FileName, sync_directory};
 use crate::segment::Facts;
+use crate::store::Store;
 
 /// The file of all checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
@@ -41,7 +43,7 @@ pub(crate) const NEXT_KEY: &str = "key.next";
 /// The log of one node, open for writing.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    pub(super) layout: Layout,
+    pub(super) store: Store,
     pub(super) node: String,
     pub(super) directory: PathBuf,
     pub(super) key: SigningKey,
@@ -64,6 +66,7 @@ pub(crate) struct Chain {
     pub(super) leaves: Option<Leaves>,
     pub(super) hints: Vec<u8>,
     pub(super) users: Tally,
+    pub(super) contents: Vec<(u64, Hash)>,
     /// Whether a row of this run is in the log.
     pub(super) has_begun: bool,
     /// Rows were handed over of which it is not known whether they are on the disk.
@@ -77,11 +80,13 @@ impl Chain {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn begin_journal(&mut self, name: &FileName) -> io::Result<()> {
-        let path = self.layout.journals().join(name.to_string());
+    pub(crate) fn begin_journal(&mut self, name: &FileName, key: &DataKey) -> io::Result<()> {
+        let path = self.store.layout().journals().join(name.to_string());
         let names = Source::Key(self.tag_key.clone());
-        self.leaves = Some(Leaves::new(sidecar::make_secret(&path)?, names));
+        let secret = sidecar::make_secret(&self.store, key, &path)?;
+        self.leaves = Some(Leaves::new(secret, names));
         (self.hints, self.users) = (Vec::new(), Tally::default());
+        self.contents = Vec::new();
         Ok(())
     }
 
@@ -90,6 +95,7 @@ impl Chain {
         Gathered {
             hints: std::mem::take(&mut self.hints),
             users: std::mem::take(&mut self.users).finish(),
+            contents: std::mem::take(&mut self.contents),
         }
     }
 
@@ -100,13 +106,14 @@ impl Chain {
         };
         self.has_begun = true;
         let (stretch, hints, last) = (&mut self.stretch, &mut self.hints, &mut self.last);
-        let users = &mut self.users;
+        let (users, contents) = (&mut self.users, &mut self.contents);
         let taken = leaves.of(batch, &mut |leaf| {
             // With the key every row has a tag.
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
                 stretch.push(hash);
                 hints.push(hash.0[0]);
                 users.push(of, leaf.seq, &hash);
+                contents.extend(leaf.content());
                 *last = leaf.seq;
             }
         });
@@ -156,7 +163,10 @@ impl Chain {
         // What was left of a log that was set aside is not of this one.
         let own = |sealed: &SealedFile| sealed.first >= self.first;
         let sealed = shared.take_sealed().into_iter().filter(own);
-        self.sealed.extend(sealed);
+        for sealed in sealed {
+            self.sealed.retain(|other| other.path != sealed.path);
+            self.sealed.push(sealed);
+        }
         self.removed.extend(shared.take_removed());
         if self.is_unsure {
             if !shared.complete().is_empty() {
@@ -170,11 +180,11 @@ impl Chain {
             .then(|| SigningKey::random(self.key.verifier().name()).map_err(io::Error::other))
             .transpose()?;
         if let Some(next) = &next {
-            let text = format!("{}\n", next.to_text());
-            sidecar::write(&self.directory.join(NEXT_KEY), text.as_bytes())?;
+            put_key(&self.store, &self.node, NEXT_KEY, next)?;
         }
         let entry = self.entry(why, now, next.as_ref())?;
         self.keep(&entry)?;
+        shared.note_signed();
         if let Some(next) = next {
             self.take_over(next)?;
         }
@@ -245,6 +255,33 @@ impl Chain {
     }
 }
 
+/// The private key of this file; None when there is none or it cannot be understood.
+///
+/// # Errors
+/// When the file cannot be read or unwrapped.
+pub(super) fn get_key(
+    store: &Store,
+    node: &str,
+    name: &str,
+) -> Result<Option<SigningKey>, KeyError> {
+    let bytes = store.log_secret(node, (name, KEY))?;
+    let text = bytes
+        .as_deref()
+        .map(|bytes| std::str::from_utf8(bytes).unwrap_or_default());
+    Ok(text.and_then(|text| SigningKey::from_text(text).ok()))
+}
+
+/// Keeps a private key, wrapped. A key that takes over is called what it will be, so that taking over is a renaming.
+pub(super) fn put_key(
+    store: &Store,
+    node: &str,
+    name: &str,
+    key: &SigningKey,
+) -> Result<(), KeyError> {
+    let text = zeroize::Zeroizing::new(key.to_text());
+    store.put_log_secret(node, (name, KEY), text.as_bytes())
+}
+
 /// The entries of a log as its file has them; [`weir_evidence::entries`] over it.
 pub(super) fn read(
     path: &Path,
@@ -253,22 +290,16 @@ pub(super) fn read(
     weir_evidence::entries(&mut io::BufReader::new(File::open(path)?), take)
 }
 
-/// What a file of this path says as one line.
-pub(super) fn line(path: &Path) -> io::Result<String> {
-    let text = std::fs::read_to_string(path)?;
-    let line = text.strip_suffix('\n').unwrap_or_default();
-    Ok(line.to_owned())
-}
-
 /// A segment as a checkpoint names it.
 ///
 /// # Errors
 /// When it or what lies beside it cannot be read.
-pub(crate) fn name_sealed(layout: &Layout, segment: &Path) -> io::Result<SealedFile> {
+pub(crate) fn name_sealed(store: &Store, segment: &Path) -> io::Result<SealedFile> {
+    let layout = store.layout();
     let path = segment.strip_prefix(layout.segments()).unwrap_or(segment);
     let users = sidecar::read_users(segment)?;
     let users = users.ok_or_else(|| io::Error::other("its users are not there"))?;
-    let facts = Facts::read(segment).map_err(io::Error::other)?;
+    let facts = Facts::read(store, segment).map_err(io::Error::other)?;
     Ok(SealedFile::new(
         path.display().to_string(),
         Hash::of_reader(File::open(segment)?)?,

@@ -5,11 +5,12 @@
 //! and in no group. A field that holds nothing — empty, or 0, `false` or no text where a
 //! column always has a value — is left out, so a column that did not exist yet changes no leaf.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, UInt16Type, UInt64Type};
-use weir_evidence::{GROUPS, Hash, LeafMaker, Secret, Tag};
+use weir_evidence::{GROUPS, Hash, LeafMaker, NO_FIELDS, Salts, Secret, Tag};
 
 use super::names::{Names, Slot, Source};
 use crate::adapt::Cells;
@@ -218,6 +219,8 @@ impl<'a> Fields<'a> {
 pub(crate) struct Leaves {
     maker: LeafMaker,
     names: Names,
+    /// Commitments to content, which may be all that is left of it.
+    contents: BTreeMap<u64, Hash>,
 }
 
 /// One leaf.
@@ -235,11 +238,25 @@ pub(crate) struct Leaf<'a> {
     pub(crate) maker: &'a LeafMaker,
 }
 
+impl Leaf<'_> {
+    /// Number and commitment, when the row has content.
+    pub(crate) fn content(&self) -> Option<(u64, Hash)> {
+        let commitment = self.maker.commitment(Group::Content as u8);
+        (commitment != NO_FIELDS).then_some((self.seq, commitment))
+    }
+}
+
 impl Leaves {
     pub(crate) fn new(secret: Secret, names: Source) -> Leaves {
+        Leaves::with(Salts::Secret(secret), names, BTreeMap::new())
+    }
+
+    /// Of a file of which rows, or the content of some, may be gone.
+    pub(crate) fn with(salts: Salts, names: Source, contents: BTreeMap<u64, Hash>) -> Leaves {
         Leaves {
-            maker: LeafMaker::new(secret),
+            maker: LeafMaker::with(salts),
             names: Names::new(names),
+            contents,
         }
     }
 
@@ -260,13 +277,20 @@ impl Leaves {
         let times = cells.times().ok_or("time is no moment")?.values();
         let users = cells.text(Col::user).ok_or("user is no text")?;
         let fields = Fields::new(batch)?;
-        let Leaves { maker, names } = self;
+        let Leaves {
+            maker,
+            names,
+            contents,
+        } = self;
         for (row, ((seq, time), user)) in numbers.iter().zip(times).zip(users).enumerate() {
             let of = names.find(user);
             maker.begin(*seq, *time, of.map_or(Tag::NONE, |(_, tag)| tag));
             for group in Group::ALL {
                 maker.group(group as u8);
                 fields.each(group, row, |id, value| maker.field(id, value))?;
+            }
+            if let Some(commitment) = contents.get(seq) {
+                maker.put(Group::Content as u8, commitment);
             }
             let hash = maker.finish();
             take(Leaf {

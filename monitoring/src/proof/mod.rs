@@ -11,24 +11,37 @@ pub(crate) mod names;
 pub(crate) mod open;
 mod rows;
 pub(crate) mod sidecar;
+pub(crate) mod tombstones;
 
 pub use ask::{Asked, ask};
 pub use chain::{CHECKPOINTS, KEY, LATEST, TAG_KEY};
 pub use leaf::{Fields, Group, group_of};
 pub use rows::{FileRows, Happening, ProvenRow, RowFile, row_files};
+pub use tombstones::{Tombstone, Why};
 
 use std::path::{Path, PathBuf};
 
+use weir_evidence::SigningKey;
+
+use crate::keys::KeyError;
 use crate::paths::Layout;
+use crate::store::Store;
 
 pub(crate) use leaf::{Leaf, Leaves};
 
 /// The key of a log's tags; None when it is not there, which a check can do without.
 ///
 /// # Errors
-/// When it cannot be read or is none.
-pub fn tag_key(directory: &Path, node: &str) -> std::io::Result<Option<weir_evidence::TagKey>> {
-    sidecar::read_tag_key(&log_directory(directory, node).join(TAG_KEY))
+/// When it cannot be read, not be unwrapped, or is none.
+pub fn tag_key(store: &Store, node: &str) -> Result<Option<weir_evidence::TagKey>, KeyError> {
+    let Some(bytes) = store.log_secret(node, (TAG_KEY, TAG_KEY))? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let key = weir_evidence::TagKey::from_text(text);
+    key.map(Some).map_err(|_| KeyError::Altered {
+        what: format!("log {node}/{TAG_KEY}"),
+    })
 }
 
 /// Where the log of a node lies in a records directory.
@@ -47,6 +60,26 @@ pub fn logs(directory: &Path) -> std::io::Result<Vec<String>> {
         .collect();
     names.sort();
     Ok(names)
+}
+
+/// The secrets of a log that lie wrapped in its directory, each with what it is called there.
+pub(crate) const SECRETS: [(&str, &str); 3] =
+    [(KEY, KEY), (chain::NEXT_KEY, KEY), (TAG_KEY, TAG_KEY)];
+
+/// The private key that signs the log of a node; None when there is none or it cannot be understood.
+///
+/// # Errors
+/// When it cannot be read, or not be unwrapped with the keys of the store.
+pub fn signing_key(store: &Store, node: &str) -> Result<Option<SigningKey>, KeyError> {
+    chain::get_key(store, node, KEY)
+}
+
+/// Keeps a private key as the one that signs the log of a node.
+///
+/// # Errors
+/// When it cannot be wrapped or written.
+pub fn put_signing_key(store: &Store, node: &str, key: &SigningKey) -> Result<(), KeyError> {
+    chain::put_key(store, node, KEY, key)
 }
 
 /// What stands between a node's name and a number in the name of a log that was set aside.

@@ -17,7 +17,9 @@ use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
 use super::names::Tally;
 use super::rows::{Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
+use crate::keys::KeyError;
 use crate::paths::{Layout, sync_directory};
+use crate::store::Store;
 
 /// What there is to tell of an opened log.
 #[derive(Debug, Default)]
@@ -56,18 +58,19 @@ impl From<io::Error> for Fault {
 /// # Errors
 /// When a file cannot be read or written. What is damaged is no error: it is set aside.
 pub(crate) fn open(
-    layout: &Layout,
+    store: &Store,
     node: &str,
     next: u64,
     every: Duration,
 ) -> io::Result<(Chain, Told)> {
+    let layout = store.layout();
     let directory = layout.log(node);
     let mut told = Told {
         notes: Vec::new(),
         next,
     };
     make(&directory)?;
-    let stored = match read(&directory) {
+    let stored = match read(store, node) {
         Ok(stored) => stored,
         Err(Fault::File(error)) => return Err(error),
         Err(Fault::Damage(why)) => {
@@ -80,7 +83,7 @@ pub(crate) fn open(
     };
     let is_new_log = !told.notes.is_empty();
     let named = stored.as_ref().map(|stored| stored.named.clone());
-    let mut chain = assemble(layout, node, &directory, stored, every)?;
+    let mut chain = assemble(store, node, stored, every)?;
     continue_from_disk(&mut chain, &mut told, is_new_log)?;
     name_unnamed(&mut chain, &named.unwrap_or_default())?;
     Ok((chain, told))
@@ -95,7 +98,8 @@ fn make(directory: &Path) -> io::Result<()> {
 }
 
 /// What is there; None when no checkpoint was ever signed.
-fn read(directory: &Path) -> Result<Option<Stored>, Fault> {
+fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
+    let directory = &store.layout().log(node);
     let path = directory.join(CHECKPOINTS);
     let mut found = Found::default();
     match chain::read(&path, &mut |at, bytes| {
@@ -126,8 +130,8 @@ fn read(directory: &Path) -> Result<Option<Stored>, Fault> {
     }
     follow_latest(directory, &last)?;
     Ok(Some(Stored {
-        key: key_in_force(directory, &found.log)?,
-        tag_key: tag_key_of(directory, &found.log)?,
+        key: key_in_force(store, node, &found.log)?,
+        tag_key: tag_key_of(store, node, &found.log)?,
         log: found.log,
         named: found.named,
         length: found.length,
@@ -175,9 +179,10 @@ impl Found {
 }
 
 /// The private key that is to sign next; finishes a change of keys that a crash interrupted.
-fn key_in_force(directory: &Path, log: &Log) -> Result<SigningKey, Fault> {
+fn key_in_force(store: &Store, node: &str, log: &Log) -> Result<SigningKey, Fault> {
+    let directory = &store.layout().log(node);
     let is_right = |key: &SigningKey| log.key.as_ref() == Some(key.verifier());
-    let of = |name: &str| read_key(&directory.join(name));
+    let of = |name: &str| read_key(store, node, name);
     let key = of(KEY)?.filter(is_right);
     let next = of(NEXT_KEY)?.filter(is_right);
     match (key, next) {
@@ -194,11 +199,11 @@ fn key_in_force(directory: &Path, log: &Log) -> Result<SigningKey, Fault> {
 }
 
 /// The key of the log's tags. Under another one the same person would have two tags.
-fn tag_key_of(directory: &Path, log: &Log) -> Result<TagKey, Fault> {
-    let read = sidecar::read_tag_key(&directory.join(TAG_KEY));
-    let key = match read {
-        Err(error) if error.kind() != io::ErrorKind::Other => return Err(error.into()),
-        read => read.ok().flatten(),
+fn tag_key_of(store: &Store, node: &str, log: &Log) -> Result<TagKey, Fault> {
+    let key = match super::tag_key(store, node) {
+        Err(KeyError::Altered { .. }) => None,
+        Err(error) => return Err(io::Error::from(error).into()),
+        Ok(key) => key,
     };
     let is_right = |key: &TagKey| log.tag_key == Some(key.fingerprint());
     let why = "the key of its tags is not there";
@@ -207,12 +212,11 @@ fn tag_key_of(directory: &Path, log: &Log) -> Result<TagKey, Fault> {
 }
 
 /// A private key; None when there is none or it cannot be understood.
-fn read_key(path: &Path) -> Result<Option<SigningKey>, Fault> {
-    match chain::line(path) {
-        Ok(text) => Ok(SigningKey::from_text(&text).ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
-        Err(error) => Err(error.into()),
+fn read_key(store: &Store, node: &str, name: &str) -> Result<Option<SigningKey>, Fault> {
+    match chain::get_key(store, node, name) {
+        Ok(key) => Ok(key),
+        Err(KeyError::Altered { .. }) => Ok(None),
+        Err(error) => Err(io::Error::from(error).into()),
     }
 }
 
@@ -252,13 +256,13 @@ fn set_aside(layout: &Layout, node: &str, directory: &Path) -> io::Result<String
 }
 
 fn assemble(
-    layout: &Layout,
+    store: &Store,
     node: &str,
-    directory: &Path,
     stored: Option<Stored>,
     every: Duration,
 ) -> io::Result<Chain> {
     use std::os::unix::fs::OpenOptionsExt;
+    let directory = &store.layout().log(node);
     let (log, key, tag_key, length) = match stored {
         Some(Stored {
             log,
@@ -268,8 +272,8 @@ fn assemble(
             ..
         }) => (log, key, tag_key, length),
         None => {
-            let tag_key = first_tag_key(directory)?;
-            (Log::default(), first_key(directory, node)?, tag_key, 0)
+            let tag_key = first_tag_key(store, node)?;
+            (Log::default(), first_key(store, node)?, tag_key, 0)
         }
     };
     let file = File::options()
@@ -284,7 +288,7 @@ fn assemble(
         .as_ref()
         .map_or((0, 0), |last| (last.first, last.last));
     Ok(Chain {
-        layout: layout.clone(),
+        store: store.clone(),
         node: node.to_owned(),
         directory: directory.to_owned(),
         key,
@@ -301,6 +305,7 @@ fn assemble(
         leaves: None,
         hints: Vec::new(),
         users: Tally::default(),
+        contents: Vec::new(),
         has_begun: false,
         is_unsure: false,
         broken: None,
@@ -309,9 +314,8 @@ fn assemble(
 
 /// The key of a log that has no checkpoint yet: the one that an interrupted start left, or a new one. Its name is the log's, with
 /// a random part, so that no two logs are taken for each other.
-fn first_key(directory: &Path, node: &str) -> io::Result<SigningKey> {
-    let path = directory.join(KEY);
-    match read_key(&path) {
+fn first_key(store: &Store, node: &str) -> io::Result<SigningKey> {
+    match read_key(store, node, KEY) {
         Ok(Some(key)) => return Ok(key),
         Ok(None) => {}
         Err(Fault::File(error)) => return Err(error),
@@ -323,21 +327,20 @@ fn first_key(directory: &Path, node: &str) -> io::Result<SigningKey> {
         .map_err(|_| io::Error::other("the system has no randomness"))?;
     let name = format!("weir/{node}/{:016x}", u64::from_be_bytes(number));
     let key = SigningKey::random(&name).map_err(io::Error::other)?;
-    sidecar::write(&path, format!("{}\n", key.to_text()).as_bytes())?;
+    chain::put_key(store, node, KEY, &key)?;
     Ok(key)
 }
 
 /// The key of the tags of a log that has no checkpoint yet.
-fn first_tag_key(directory: &Path) -> io::Result<TagKey> {
-    let path = directory.join(TAG_KEY);
-    match sidecar::read_tag_key(&path) {
+fn first_tag_key(store: &Store, node: &str) -> io::Result<TagKey> {
+    match super::tag_key(store, node) {
         Ok(Some(key)) => return Ok(key),
-        Ok(None) => {}
-        Err(error) if error.kind() == io::ErrorKind::Other => {}
-        Err(error) => return Err(error),
+        Ok(None) | Err(KeyError::Altered { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     let key = TagKey::random().map_err(io::Error::other)?;
-    sidecar::write(&path, key.to_text().as_bytes())?;
+    let text = zeroize::Zeroizing::new(key.to_text());
+    store.put_log_secret(node, (TAG_KEY, TAG_KEY), text.as_bytes())?;
     Ok(key)
 }
 
@@ -379,7 +382,7 @@ pub(super) fn read_again(chain: &mut Chain) -> io::Result<()> {
 }
 
 fn own_files(chain: &Chain) -> io::Result<Vec<RowFile>> {
-    let mut files = row_files(chain.layout.root())?;
+    let mut files = row_files(&chain.store)?;
     files.retain(|file| file.node == chain.node);
     Ok(files)
 }
@@ -394,7 +397,7 @@ fn take_in(chain: &mut Chain, files: &[RowFile], told: &mut Told) -> io::Result<
             // Rows that outlived the process that wrote them may still be on their way to the disk.
             File::open(&file.path)?.sync_all()?;
         }
-        let rows = file.rows()?.rows;
+        let rows = file.rows(&chain.store)?.rows;
         let new = rows.iter().filter(|row| row.seq > after);
         let (from, to) = (new.clone().next(), new.clone().next_back());
         for row in new {
@@ -424,7 +427,7 @@ fn name_unnamed(chain: &mut Chain, named: &HashSet<String>) -> io::Result<()> {
         let is_sealed = file.last.is_some() && file.first >= chain.first;
         let name = file.shown.strip_prefix("segments/").unwrap_or_default();
         if is_sealed && !named.contains(name) && sidecar::secret_path(&file.path).exists() {
-            let sealed = chain::name_sealed(&chain.layout, &file.path)?;
+            let sealed = chain::name_sealed(&chain.store, &file.path)?;
             chain.sealed.push(sealed);
         }
     }

@@ -2,22 +2,28 @@
 //!
 //! Only reads, and takes nothing for granted: whatever is in a file, the answer is rows or an error.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use weir_evidence::{Hash, Secret, Tag, TagKey, UserEntry};
+use arrow::array::{Array, RecordBatch};
+use parquet::file::metadata::PageIndexPolicy;
+use weir_evidence::{Hash, Salts, Secret, Tag, TagKey, UserEntry};
 
 use super::names::{Slot, Source, Tally};
+use super::tombstones::{self, Tombstone};
 use super::{Leaf, Leaves, sidecar, tag_key};
 use crate::adapt::{Cells, adapt};
+use crate::column::Grade;
+use crate::event::EventId;
+use crate::hosts;
 use crate::notes;
-use crate::paths::{FileName, Layout};
-use crate::record::Col;
+use crate::paths::FileName;
+use crate::record::{Col, columns};
 use crate::replay::Replay;
+use crate::segment;
+use crate::store::Store;
 use crate::words::{End, Kind};
 
 /// A journal or segment.
@@ -60,6 +66,8 @@ pub enum Happening {
         /// Which day.
         period: String,
     },
+    /// Rows were erased.
+    Erasure,
 }
 
 /// One row of a file.
@@ -71,8 +79,12 @@ pub struct ProvenRow {
     pub time: i64,
     /// Its leaf; None when the file has no secret, or whose row it is cannot be told without the tag key.
     pub leaf: Option<Hash>,
+    /// Id of its event.
+    pub event: EventId,
     /// For rows about recording itself: what, and the moment they were written, µs since the epoch.
     pub happening: Option<(Happening, i64)>,
+    /// What is left of a row that was erased; then time and what happened are not known.
+    pub tombstone: Option<Tombstone>,
 }
 
 /// The rows of a file.
@@ -84,6 +96,14 @@ pub struct FileRows {
     pub users: Vec<UserEntry>,
     /// Whether it has a secret, without which its rows prove nothing.
     pub has_secret: bool,
+    /// Rows that were erased, and rows whose content has expired.
+    pub erased: u64,
+    /// Of the rows that are there.
+    pub expired: u64,
+    /// Whether the commitments to content beside a segment are not those of its rows.
+    pub is_content_altered: bool,
+    /// Whether the filter of hosts beside a segment is not what was written.
+    pub is_filter_damaged: bool,
     /// Rows whose person cannot be told without the tag key.
     pub untagged: u64,
     /// Bytes of a journal that hold no rows because they are damaged.
@@ -97,8 +117,8 @@ pub struct FileRows {
 ///
 /// # Errors
 /// When a directory cannot be listed.
-pub fn row_files(directory: &Path) -> io::Result<Vec<RowFile>> {
-    let layout = Layout::new(directory);
+pub fn row_files(store: &Store) -> io::Result<Vec<RowFile>> {
+    let layout = store.layout();
     let mut found = Vec::new();
     for (_, period) in layout.list_periods()? {
         found.extend(layout.list_segments(&period)?);
@@ -116,7 +136,7 @@ pub fn row_files(directory: &Path) -> io::Result<Vec<RowFile>> {
     for (name, _) in &found {
         if !keys.contains_key(&name.node) {
             // Who needs it says what is wrong with it.
-            let key = tag_key(directory, &name.node).unwrap_or_default();
+            let key = tag_key(store, &name.node).unwrap_or_default();
             keys.insert(name.node.clone(), key);
         }
     }
@@ -136,11 +156,23 @@ impl RowFile {
     ///
     /// # Errors
     /// When the file or its secret cannot be read, or holds something that no row of Weir is.
-    pub fn rows(&self) -> io::Result<FileRows> {
+    pub fn rows(&self, store: &Store) -> io::Result<FileRows> {
         let mut found = FileRows::default();
         let mut places: Vec<(u64, Slot, Tag)> = Vec::new();
-        let read = self.each(&mut |batch, leaf| {
+        let is_sealed = self.last.is_some();
+        let contents = match is_sealed {
+            true => sidecar::read_contents(&self.path)?,
+            false => BTreeMap::new(),
+        };
+        let mut committed = 0;
+        let read = self.each(store, &mut |batch, leaf| {
             found.untagged += u64::from(leaf.of.is_none());
+            if let Some((seq, commitment)) = leaf.content() {
+                let is_there = keeps_content(batch, leaf.row);
+                found.expired += u64::from(!is_there);
+                committed += u64::from(contents.get(&seq) == Some(&commitment));
+                found.is_content_altered |= is_sealed && contents.get(&seq) != Some(&commitment);
+            }
             if let Some((slot, tag)) = leaf.of {
                 places.push((leaf.seq, slot, tag));
             }
@@ -148,7 +180,9 @@ impl RowFile {
                 seq: leaf.seq,
                 time: leaf.time,
                 leaf: leaf.hash,
+                event: EventId(Cells::new(batch).u64_at(Col::event, leaf.row)),
                 happening: happening(Cells::new(batch), leaf.row),
+                tombstone: None,
             });
         })?;
         (found.has_secret, found.damaged, found.torn) = (read.has_secret, read.damaged, read.torn);
@@ -162,19 +196,42 @@ impl RowFile {
             }
         }
         found.users = tally.finish();
+        found.is_content_altered |= is_sealed && committed != contents.len() as u64;
+        if is_sealed {
+            found.bury(tombstones::read(&self.path)?);
+        }
+        found.is_filter_damaged = self.last.is_some() && !hosts::is_whole(store, &self.path);
         Ok(found)
+    }
+
+    /// The secret from which the salts of its rows derive; None when it has none. For checks with other tools.
+    ///
+    /// # Errors
+    /// When it cannot be read or decrypted.
+    pub fn secret(&self, store: &Store) -> io::Result<Option<Secret>> {
+        sidecar::read_secret(store, &self.path)
     }
 
     /// Hands over every row with its leaf, batch by batch, in the order of the file. The rows of a file without a secret come
     /// without one.
-    pub(crate) fn each(&self, take: &mut dyn FnMut(&RecordBatch, Leaf<'_>)) -> io::Result<Read> {
-        let secret = sidecar::read_secret(&self.path)
-            .map_err(|error| io::Error::other(format!("its secret cannot be used: {error}")))?;
-        let has_secret = secret.is_some();
+    pub(crate) fn each(
+        &self,
+        store: &Store,
+        take: &mut dyn FnMut(&RecordBatch, Leaf<'_>),
+    ) -> io::Result<Read> {
+        let salts = sidecar::read_salts(store, &self.path).map_err(|error| {
+            io::Error::new(error.kind(), format!("its secret cannot be used: {error}"))
+        })?;
+        let has_secret = salts.is_some();
         // Without one the leaves are made for their commitments' sake alone, which nobody takes.
-        let secret = secret.map_or_else(Secret::random, Ok);
-        let mut leaves = Leaves::new(secret.map_err(io::Error::other)?, self.names()?);
-        let read = self.batches(&mut |batch| {
+        let salts = salts.map_or_else(|| Secret::random().map(Salts::Secret), Ok);
+        let contents = match self.last {
+            Some(_) => sidecar::read_contents(&self.path)?,
+            None => BTreeMap::new(),
+        };
+        let names = self.names(store)?;
+        let mut leaves = Leaves::with(salts.map_err(io::Error::other)?, names, contents);
+        let read = self.batches(store, &mut |batch| {
             let mut hand_over = |mut leaf: Leaf<'_>| {
                 leaf.hash = leaf.hash.filter(|_| has_secret);
                 take(batch, leaf);
@@ -187,7 +244,7 @@ impl RowFile {
 
     /// Where the tags of its names come from. Without the key a segment still says them: each person's first row is that of the
     /// entry.
-    fn names(&self) -> io::Result<Source> {
+    fn names(&self, store: &Store) -> io::Result<Source> {
         if let Some(key) = &self.tags {
             return Ok(Source::Key(key.clone()));
         }
@@ -196,7 +253,7 @@ impl RowFile {
             return Ok(Source::Table(HashMap::new()));
         };
         let mut firsts: HashMap<String, u64> = HashMap::new();
-        self.batches(&mut |batch| {
+        self.batches(store, &mut |batch| {
             let cells = Cells::new(batch);
             for row in 0..batch.num_rows() {
                 if let Some(user) = cells.str_at(Col::user, row) {
@@ -215,13 +272,14 @@ impl RowFile {
     /// Hands over every batch, in today's columns.
     pub(crate) fn batches(
         &self,
+        store: &Store,
         take: &mut dyn FnMut(&RecordBatch) -> io::Result<()>,
     ) -> io::Result<Read> {
         if self.last.is_some() {
-            read_segment(&self.path, take)?;
+            read_segment(store, &self.path, take)?;
             return Ok(Read::default());
         }
-        let mut replay = Replay::open(&self.path)?;
+        let mut replay = Replay::open(store, &self.path)?;
         while let Some(batch) = replay.next()? {
             take(&batch)?;
         }
@@ -265,6 +323,32 @@ impl RowFile {
     }
 }
 
+impl FileRows {
+    /// Takes in what is left of rows that are not there.
+    fn bury(&mut self, stones: BTreeMap<u64, Tombstone>) {
+        let there: HashSet<u64> = self.rows.iter().map(|row| row.seq).collect();
+        let gone = stones.into_iter().filter(|(seq, _)| !there.contains(seq));
+        let before = self.rows.len();
+        self.rows.extend(gone.map(|(seq, stone)| ProvenRow {
+            seq,
+            time: 0,
+            leaf: Some(stone.leaf),
+            event: stone.id,
+            happening: None,
+            tombstone: Some(stone),
+        }));
+        self.erased = (self.rows.len() - before) as u64;
+        self.rows.sort_by_key(|row| row.seq);
+    }
+}
+
+/// Whether a row has a value in a column of content grade.
+fn keeps_content(batch: &RecordBatch, row: usize) -> bool {
+    let columns = columns().iter().zip(batch.columns());
+    let mut content = columns.filter(|(column, _)| column.grade == Grade::Content);
+    content.any(|(_, values)| row < values.len() && values.is_valid(row))
+}
+
 /// What was met beside rows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Read {
@@ -274,10 +358,11 @@ pub(crate) struct Read {
 }
 
 fn read_segment(
+    store: &Store,
     path: &Path,
     take: &mut dyn FnMut(&RecordBatch) -> io::Result<()>,
 ) -> io::Result<()> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)
+    let reader = segment::reader(store, File::open(path)?, PageIndexPolicy::Skip)
         .and_then(|builder| builder.with_batch_size(8192).build())
         .map_err(io::Error::other)?;
     for batch in reader {
@@ -296,6 +381,7 @@ fn happening(cells: Cells<'_>, row: usize) -> Option<(Happening, i64)> {
         Kind::Start => Happening::Start,
         Kind::Stop => Happening::Stop,
         Kind::Clock => Happening::Clock,
+        Kind::Erasure => Happening::Erasure,
         Kind::Retention => Happening::Retention {
             period: notes::removed_period(note())?.to_owned(),
         },

@@ -4,7 +4,6 @@
 //! at is counted in navigations only where the initiator is known, and in nothing that an open connection would add to (LM-13).
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use serde::Serialize;
@@ -12,6 +11,7 @@ use serde::Serialize;
 use super::sources::Sources;
 use super::{Matcher, Query, SearchError, Searched};
 use crate::record::Col;
+use crate::store::Store;
 use crate::words::{Initiator, Kind, UnknownWord};
 
 /// Names that are told apart; requests of those that come later are counted together.
@@ -130,10 +130,10 @@ pub struct Summary {
 ///
 /// # Errors
 /// As [`super::search`].
-pub fn rank(directory: &Path, query: &Query, by: By) -> Result<Ranked, SearchError> {
+pub fn rank(store: &Store, query: &Query, by: By) -> Result<Ranked, SearchError> {
     let mut ranked = Ranked::default();
     let columns = [by.col(), Col::bytes_up, Col::bytes_down];
-    ranked.searched = walk(directory, query, &columns, &mut |batch| {
+    ranked.searched = walk(store, query, &columns, &mut |batch| {
         let keys = texts(batch, by.col());
         let (ups, downs) = (
             numbers(batch, Col::bytes_up),
@@ -177,7 +177,7 @@ pub fn rank(directory: &Path, query: &Query, by: By) -> Result<Ranked, SearchErr
 ///
 /// # Errors
 /// As [`super::search`].
-pub fn summarise(directory: &Path, query: &Query) -> Result<Summary, SearchError> {
+pub fn summarise(store: &Store, query: &Query) -> Result<Summary, SearchError> {
     let mut summary = Summary::default();
     let columns = [
         Col::verdict,
@@ -186,7 +186,7 @@ pub fn summarise(directory: &Path, query: &Query) -> Result<Summary, SearchError
         Col::inspected,
         Col::initiator,
     ];
-    summary.searched = walk(directory, query, &columns, &mut |batch| {
+    summary.searched = walk(store, query, &columns, &mut |batch| {
         let verdicts = texts(batch, Col::verdict);
         let initiators = texts(batch, Col::initiator);
         let inspected: Option<&BooleanArray> = batch
@@ -223,7 +223,7 @@ pub fn summarise(directory: &Path, query: &Query) -> Result<Summary, SearchError
 
 /// Hands over the columns asked for of every request and closed tunnel that matches, in no order.
 fn walk(
-    directory: &Path,
+    store: &Store,
     query: &Query,
     columns: &[Col],
     each: &mut dyn FnMut(&RecordBatch),
@@ -236,7 +236,7 @@ fn walk(
         ..query.clone()
     };
     let matcher = Matcher::new(&query);
-    let mut sources = Sources::open(directory, &matcher)?;
+    let mut sources = Sources::open(store, &matcher)?;
     sources.walk(&matcher, columns, each)?;
     Ok(sources.finish())
 }

@@ -17,7 +17,6 @@ mod withheld;
 use std::io;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -32,6 +31,7 @@ use window::Window;
 pub use withheld::WITHHELD;
 
 use crate::event::EventId;
+use crate::store::Store;
 use crate::words::{Kind, Verdict};
 
 /// Rows of one window: what a search holds at most, twice, beside one batch of its reader.
@@ -165,21 +165,21 @@ pub enum SearchError {
 /// # Errors
 /// When the directory cannot be listed; a single file that cannot be read is named in [`Searched`] instead.
 pub fn search(
-    directory: &Path,
+    store: &Store,
     query: &Query,
     each: &mut dyn FnMut(&RecordBatch) -> ControlFlow<()>,
 ) -> Result<Searched, SearchError> {
-    run(directory, &Matcher::new(query), query, WINDOW, each)
+    run(store, &Matcher::new(query), query, WINDOW, each)
 }
 
 pub(crate) fn run(
-    directory: &Path,
+    store: &Store,
     matcher: &Matcher,
     query: &Query,
     window: usize,
     each: &mut dyn FnMut(&RecordBatch) -> ControlFlow<()>,
 ) -> Result<Searched, SearchError> {
-    let mut sources = Sources::open(directory, matcher)?;
+    let mut sources = Sources::open(store, matcher)?;
     let mut left = query.limit.unwrap_or(u64::MAX);
     let mut after = None;
     while left > 0 {

@@ -1,6 +1,6 @@
 //! Reading one segment: only the row groups, pages and columns that a query needs.
 //!
-//! Decides by statistics, page index and bloom filter what can be left unread. What matches is decided by the matcher, on the
+//! Decides by statistics, page index and filter of hosts what can be left unread. What matches is decided by the matcher, on the
 //! rows themselves.
 
 use std::collections::BTreeSet;
@@ -18,8 +18,8 @@ use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowFilter,
+    RowSelection,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
@@ -27,7 +27,10 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::Matcher;
 use super::term::{self, Known, SEARCHED};
 use crate::adapt::adapt;
+use crate::hosts;
 use crate::record::Col;
+use crate::segment::{self, Builder};
+use crate::store::Store;
 
 /// Rows decoded at a time.
 const BATCH: usize = 4096;
@@ -40,8 +43,6 @@ pub(super) struct Asked<'a> {
     /// The columns that are handed over; none for today's, all of them.
     pub(super) columns: Option<&'a [Col]>,
 }
-
-type Builder = ParquetRecordBatchReaderBuilder<File>;
 
 /// Why a segment was not scanned to its end.
 pub(super) enum ScanError {
@@ -59,11 +60,12 @@ impl From<ParquetError> for ScanError {
 
 /// Hands every matching row of a segment that began within the times asked for to `each`.
 pub(super) fn scan(
+    store: &Store,
     path: &Path,
     asked: &Asked<'_>,
     each: &mut dyn FnMut(RecordBatch) -> Result<(), ArrowError>,
 ) -> Result<(), ScanError> {
-    let Some(mut reader) = decoding(|| open(path, asked))? else {
+    let Some(mut reader) = decoding(|| open(store, path, asked))? else {
         return Ok(());
     };
     let today = |batch| match asked.columns {
@@ -94,25 +96,33 @@ fn decoding<T>(step: impl FnOnce() -> Result<T, ScanError>) -> Result<T, ScanErr
 }
 
 /// A reader of the matching rows; None when statistics tell that there are none.
-fn open(path: &Path, asked: &Asked<'_>) -> Result<Option<ParquetRecordBatchReader>, ScanError> {
+fn open(
+    store: &Store,
+    path: &Path,
+    asked: &Asked<'_>,
+) -> Result<Option<ParquetRecordBatchReader>, ScanError> {
     let (matcher, times) = (asked.matcher, asked.times);
     let file = File::open(path).map_err(|error| ScanError::File(error.to_string()))?;
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let mut metadata = ArrowReaderMetadata::load(&file, options.clone())?;
+    if let Some(host) = matcher.host.as_ref().filter(|host| host.is_exact())
+        && !hosts::may_hold(store, path, &host.name)
+    {
+        return Ok(None);
+    }
+    let (footer, readable) = segment::footer(store, &file, PageIndexPolicy::Optional)?;
+    let options = ArrowReaderOptions::new;
+    let mut metadata = ArrowReaderMetadata::try_new(Arc::clone(&footer), options())?;
     let mut searched = BTreeSet::new();
     if let Some(text) = matcher.text() {
-        searched = term::columns_with(
-            &Arc::new(file.try_clone().map_err(ParquetError::from)?),
-            metadata.metadata(),
-            text,
-        );
+        let options = options().with_schema(coded(metadata.schema()));
+        metadata = ArrowReaderMetadata::try_new(footer, options)?;
+        searched = term::columns_with(&file, &metadata, &readable, text);
         if searched.is_empty() {
             return Ok(None);
         }
-        let options = options.with_schema(coded(metadata.schema()));
-        metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
     }
     let builder = Builder::new_with_metadata(file, metadata);
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), readable);
+    let builder = builder.with_projection(mask);
     let bounds = Bounds { matcher, times };
     let groups = bounds.row_groups(&builder)?;
     if groups.is_empty() {
@@ -140,7 +150,7 @@ fn open(path: &Path, asked: &Asked<'_>) -> Result<Option<ParquetRecordBatchReade
 }
 
 /// The schema with the searched columns as dictionaries, so that a text is looked for in each entry once.
-fn coded(schema: &Schema) -> SchemaRef {
+pub(super) fn coded(schema: &Schema) -> SchemaRef {
     let is_searched = |field: &Field| SEARCHED.iter().any(|col| col.name() == field.name());
     let fields = schema.fields().iter().map(|field| {
         if !is_searched(field) || field.data_type() != &DataType::Utf8 {
@@ -191,18 +201,8 @@ impl Bounds<'_> {
                 *may = *may && self.may_hold(col, &mins, &maxes, group);
             }
         }
-        let may = may
-            .into_iter()
-            .enumerate()
-            .filter(|(_, may)| *may)
-            .map(|(group, _)| group);
-        let mut found = Vec::new();
-        for group in may {
-            if self.may_hold_host(builder, group)? {
-                found.push(group);
-            }
-        }
-        Ok(found)
+        let may = may.into_iter().enumerate().filter(|(_, may)| *may);
+        Ok(may.map(|(group, _)| group).collect())
     }
 
     /// Rows of the pages that may hold a match; None when pages tell nothing.
@@ -290,27 +290,6 @@ impl Bounds<'_> {
             },
             _ => true,
         }
-    }
-
-    /// Asks the bloom filters for an exact host, in both columns that may hold it.
-    fn may_hold_host(&self, builder: &Builder, group: usize) -> Result<bool, ParquetError> {
-        let Some(host) = self.matcher.host.as_ref().filter(|host| host.is_exact()) else {
-            return Ok(true);
-        };
-        let columns = builder.parquet_schema().columns();
-        for col in [Col::host, Col::sni] {
-            let Some(place) = columns
-                .iter()
-                .position(|column| column.name() == col.name())
-            else {
-                continue;
-            };
-            match builder.get_row_group_column_bloom_filter(group, place)? {
-                Some(filter) if !filter.check(&host.name.as_str()) => {}
-                _ => return Ok(true),
-            }
-        }
-        Ok(false)
     }
 }
 

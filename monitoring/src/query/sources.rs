@@ -20,6 +20,7 @@ use crate::paths::{FileName, Layout, Period};
 use crate::record::Col;
 use crate::replay::Replay;
 use crate::segment::Facts;
+use crate::store::Store;
 
 /// A sealed segment.
 struct Segment {
@@ -29,6 +30,7 @@ struct Segment {
 }
 
 pub(super) struct Sources {
+    store: Store,
     layout: Layout,
     journals: Vec<(String, Replay)>,
     /// By period, oldest first.
@@ -41,9 +43,10 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn open(directory: &Path, matcher: &Matcher) -> io::Result<Sources> {
-        let layout = Layout::new(directory);
+    pub(super) fn open(store: &Store, matcher: &Matcher) -> io::Result<Sources> {
+        let layout = store.layout().clone();
         let mut sources = Sources {
+            store: store.clone(),
             layout,
             journals: Vec::new(),
             segments: BTreeMap::new(),
@@ -55,7 +58,7 @@ impl Sources {
         let mut unsealed = BTreeSet::new();
         for (name, path) in sources.layout.list_journals()? {
             let shown = sources.layout.shown(&path);
-            match Replay::open(&path) {
+            match Replay::open(store, &path) {
                 Ok(replay) => {
                     unsealed.insert((name.node, name.first));
                     sources.journals.push((shown, replay));
@@ -183,7 +186,9 @@ impl Sources {
             times,
             columns: None,
         };
-        let scanned = scan::scan(path, &asked, &mut |batch| window.offer(batch, file));
+        let scanned = scan::scan(&self.store, path, &asked, &mut |batch| {
+            window.offer(batch, file)
+        });
         match scanned {
             Ok(()) => Ok(()),
             Err(scan::ScanError::Rows(error)) => Err(error),
@@ -241,7 +246,7 @@ impl Sources {
                 columns: Some(columns),
             };
             let mut rows = 0;
-            let scanned = scan::scan(&segment.path, &asked, &mut |batch| {
+            let scanned = scan::scan(&self.store, &segment.path, &asked, &mut |batch| {
                 rows += batch.num_rows();
                 each(&batch);
                 Ok(())
@@ -260,7 +265,7 @@ impl Sources {
     fn facts(&mut self, segment: &Path) -> Result<Facts, ParquetError> {
         match self.index.take(&self.layout, segment) {
             Some(facts) => Ok(facts),
-            None => Facts::read(segment),
+            None => Facts::read(&self.store, segment),
         }
     }
 

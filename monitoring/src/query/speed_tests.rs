@@ -6,6 +6,7 @@
 //! Days of rows are made directly through sealing: 2,000 people in school hours, 50,000 hosts of which the n-th is asked for in
 //! proportion to 1/n. What is read is read from the disk: the system's cache is dropped before each search, where that is allowed.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -13,7 +14,7 @@ use crate::journal::{Create, Journal, create_file};
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout};
 use crate::record::Rows;
-use crate::testing::{Dice, Traffic};
+use crate::testing::{Dice, Traffic, new_store, store};
 
 const DAY: i64 = 86_400_000_000;
 /// Midnight of 1 September 2026, UTC.
@@ -37,7 +38,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// One day of rows, sealed.
 fn make_day(
-    layout: &Layout,
+    store: &Store,
     traffic: &mut Traffic,
     dice: &mut Dice,
     day: i64,
@@ -56,8 +57,10 @@ fn make_day(
             last: None,
         };
         let begun = FIRST + day * DAY;
+        let path = store.layout().journals().join(name.to_string());
+        let key = store.make_journal_key(&path).unwrap();
         let mut journal =
-            Journal::create(layout, &create, name, begun, &OpenEvents::default()).unwrap();
+            Journal::create((path, key), &create, name, begun, &OpenEvents::default()).unwrap();
         let mut batch = Rows::default();
         for row in 0..count {
             let mut record = traffic.record();
@@ -92,7 +95,7 @@ fn make_day(
         journal.sync().unwrap();
         let path = journal.path().to_owned();
         drop(journal);
-        crate::seal::seal(layout, &path, None).unwrap();
+        crate::seal::seal(store, &path, None).unwrap();
         left -= count;
     }
 }
@@ -113,7 +116,8 @@ fn measure(directory: &Path, queries: &[Query]) -> (Duration, u64) {
         .map(|query| {
             drop_caches();
             let begun = Instant::now();
-            let searched = search(directory, query, &mut |_| ControlFlow::Continue(())).unwrap();
+            let searched =
+                search(&store(directory), query, &mut |_| ControlFlow::Continue(())).unwrap();
             let time = begun.elapsed();
             assert_eq!(searched.unreadable, []);
             rows = searched.rows;
@@ -148,6 +152,7 @@ fn how_fast_a_persons_day_and_a_term_are_found_by_number_of_days() {
     let layout = Layout::new(directory.path());
     std::fs::create_dir_all(layout.journals()).unwrap();
     std::fs::create_dir_all(layout.segments()).unwrap();
+    let writing = new_store(directory.path());
     let (mut traffic, mut dice, mut next) = (Traffic::new(5, 100, 100), Dice::new(7), 1);
     println!(
         "{rows} rows a day, {per_segment} a segment; caches are dropped: {}",
@@ -159,7 +164,7 @@ fn how_fast_a_persons_day_and_a_term_are_found_by_number_of_days() {
     let mut last = (Duration::ZERO, Duration::ZERO);
     for day in 0..days {
         make_day(
-            &layout,
+            &writing,
             &mut traffic,
             &mut dice,
             day as i64,
@@ -192,11 +197,11 @@ fn how_fast_a_persons_day_and_a_term_are_found_by_number_of_days() {
         assert_eq!(none, 0);
         drop_caches();
         let begun = Instant::now();
-        let ranked = rank(directory.path(), &Query::default(), By::Host).unwrap();
+        let ranked = rank(&store(directory.path()), &Query::default(), By::Host).unwrap();
         let top = begun.elapsed();
         assert_eq!(ranked.searched.rows, made * rows);
         let begun = Instant::now();
-        let summary = summarise(directory.path(), &Query::default()).unwrap();
+        let summary = summarise(&store(directory.path()), &Query::default()).unwrap();
         assert_eq!(summary.all.requests, made * rows);
         println!(
             "{made:4}  {:11}  {:5}  {:11.1} ms  {found:5}  {:6.2} s  {hits:4}  {:8.2} s  {:6.2} s  {:6.2} s",

@@ -5,17 +5,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageReader};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
-use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
 
 use crate::record::Col;
+use crate::segment::Builder;
 
 /// Columns that a text is looked for in.
 pub(super) const SEARCHED: [Col; 10] = [
@@ -31,18 +31,29 @@ pub(super) const SEARCHED: [Col; 10] = [
     Col::note,
 ];
 
+/// Rows that are decoded to get at a dictionary.
+const FIRST_ROWS: usize = 1024;
+
 /// The columns of a segment in which `lower` may occur: those whose dictionary has it, and those that have none or cannot be read
-/// that way. Of the others not one row is looked at.
+/// that way. Of the others not one row is looked at. `readable` are the places of columns whose key is there; `metadata` has the
+/// searched columns as dictionaries.
 pub(super) fn columns_with(
-    file: &Arc<File>,
-    metadata: &ParquetMetaData,
+    file: &File,
+    metadata: &ArrowReaderMetadata,
+    readable: &[usize],
     lower: &str,
 ) -> BTreeSet<&'static str> {
     let may = |col: &Col| {
-        metadata
-            .row_groups()
-            .iter()
-            .any(|group| may_occur(file, group, *col, lower))
+        let groups = metadata.metadata().row_groups();
+        groups.iter().enumerate().any(|(number, group)| {
+            let place = group
+                .columns()
+                .iter()
+                .position(|chunk| chunk.column_descr().name() == col.name());
+            place
+                .filter(|place| readable.contains(place))
+                .is_some_and(|place| may_occur(file, metadata, (number, place), lower))
+        })
     };
     SEARCHED
         .iter()
@@ -51,14 +62,13 @@ pub(super) fn columns_with(
         .collect()
 }
 
-fn may_occur(file: &Arc<File>, group: &RowGroupMetaData, col: Col, lower: &str) -> bool {
-    let Some(chunk) = group
-        .columns()
-        .iter()
-        .find(|chunk| chunk.column_descr().name() == col.name())
-    else {
-        return false;
-    };
+fn may_occur(
+    file: &File,
+    metadata: &ArrowReaderMetadata,
+    (group, place): (usize, usize),
+    lower: &str,
+) -> bool {
+    let chunk = metadata.metadata().row_group(group).column(place);
     let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
     if nulls.is_some() && nulls == u64::try_from(chunk.num_values()).ok() {
         return false;
@@ -66,37 +76,38 @@ fn may_occur(file: &Arc<File>, group: &RowGroupMetaData, col: Col, lower: &str) 
     let is_coded = chunk.page_encoding_stats_mask().is_some_and(|mask| {
         mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY)
     });
-    if !is_coded {
-        return true;
-    }
-    let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
-    let page = SerializedPageReader::new(Arc::clone(file), chunk, rows, None)
-        .and_then(|mut pages| pages.get_next_page());
-    match page {
-        Ok(Some(Page::DictionaryPage { buf, .. })) => {
-            plain_texts(&buf).any(|text| text.is_none_or(|text| contains(text, lower)))
-        }
-        _ => true,
-    }
+    // Rows that are decoded have the whole dictionary of their column with them; where all are empty they have none.
+    is_coded
+        .then(|| dictionary(file, metadata, (group, place)).ok())
+        .flatten()
+        .is_none_or(|texts| {
+            let texts = texts.as_any().downcast_ref::<StringArray>();
+            texts.is_none_or(|texts| {
+                texts.is_empty() || texts.iter().flatten().any(|text| contains(text, lower))
+            })
+        })
 }
 
-/// The texts of a dictionary page: each a length in four bytes, little end first, and that many bytes. None for what is none.
-fn plain_texts(mut bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
-    std::iter::from_fn(move || {
-        if bytes.is_empty() {
-            return None;
-        }
-        let text = bytes.split_first_chunk::<4>().and_then(|(length, rest)| {
-            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-            let (text, rest) = rest.split_at_checked(length)?;
-            bytes = rest;
-            std::str::from_utf8(text).ok()
-        });
-        if text.is_none() {
-            bytes = &[];
-        }
-        Some(text)
-    })
+/// The dictionary of one column.
+fn dictionary(
+    file: &File,
+    metadata: &ArrowReaderMetadata,
+    (group, place): (usize, usize),
+) -> Result<ArrayRef, ParquetError> {
+    let builder = Builder::new_with_metadata(file.try_clone()?, metadata.clone());
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), [place]);
+    let mut rows = builder
+        .with_projection(mask)
+        .with_row_groups(vec![group])
+        .with_batch_size(FIRST_ROWS)
+        .with_limit(FIRST_ROWS)
+        .build()?;
+    let batch = rows.next().transpose()?;
+    let column = batch.as_ref().and_then(|batch| batch.columns().first());
+    let coded = column.and_then(|column| column.as_dictionary_opt::<Int32Type>());
+    coded
+        .map(|coded| ArrayRef::clone(coded.values()))
+        .ok_or_else(|| ParquetError::General("the column has no dictionary".to_owned()))
 }
 
 /// What is known of the dictionaries of one file, so that each is looked through once.
@@ -194,6 +205,8 @@ fn contains(cell: &str, lower: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::Arc;
+
     use arrow::array::DictionaryArray;
     use arrow::datatypes::{DataType, Field, Schema};
     use proptest::prelude::*;
@@ -205,21 +218,6 @@ mod tests {
         fn a_text_occurs_where_it_stands_in_any_case(cell in "[aAbBéÉ.]{0,8}", text in "[aAbBé.]{0,3}") {
             let lower = text.to_lowercase();
             prop_assert_eq!(contains(&cell, &lower), cell.to_lowercase().contains(&lower));
-        }
-
-        #[test]
-        fn the_texts_of_a_page_read_back_and_nonsense_is_taken_for_a_match(texts in prop::collection::vec("[a-z]{0,5}", 0..9), cut in 0..40_usize) {
-            let mut page = Vec::new();
-            for text in &texts {
-                page.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
-                page.extend(text.as_bytes());
-            }
-            let read: Vec<&str> = plain_texts(&page).map(Option::unwrap).collect();
-            prop_assert_eq!(read, texts.iter().map(String::as_str).collect::<Vec<_>>());
-            let whole = page.get(..cut).unwrap_or(&page);
-            let count = plain_texts(whole).count();
-            prop_assert!(count <= texts.len());
-            prop_assert!(plain_texts(&[9, 0, 0, 0, 1]).eq([None]));
         }
 
         #[test]

@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::paths::{Layout, moment};
-use crate::testing::{Dice, Traffic, numbered, rows_of, settings, stop, wait_until};
+use crate::testing::{Dice, Traffic, numbered, rows_of, settings, stop, store, wait_until};
 use crate::{Cells, Col, Record, Recorder};
 
 /// Records `records` so that they lie in several segments and, the last of them, in a live journal.
@@ -206,7 +207,7 @@ fn expected(records: &[Record], query: &Query) -> Vec<u64> {
 fn found(directory: &Path, query: &Query, window: usize) -> Vec<u64> {
     let mut places = Vec::new();
     let searched = run(
-        directory,
+        &store(directory),
         &Matcher::new(query),
         query,
         window,
@@ -372,7 +373,7 @@ fn an_unreadable_segment_is_named_and_ends_nothing() {
     let (name, path) = layout.list_segments(&period).unwrap().remove(0);
     std::fs::write(&path, b"not a segment").unwrap();
     let mut rows = 0;
-    let searched = search(directory.path(), &Query::default(), &mut |batch| {
+    let searched = search(&store(directory.path()), &Query::default(), &mut |batch| {
         rows += batch.num_rows();
         ControlFlow::Continue(())
     });
@@ -399,7 +400,7 @@ fn a_search_ends_when_it_is_told_to() {
     let mut calls = 0;
     let query = Query::default();
     run(
-        directory.path(),
+        &store(directory.path()),
         &Matcher::new(&query),
         &query,
         50,
@@ -462,7 +463,9 @@ fn a_mangled_segment_ends_no_search_by_a_fault() {
         std::fs::write(&path, &bytes).unwrap();
         let query = query_like(&varied(1)[0], &mut dice);
         for query in [query, Query::default()] {
-            let searched = search(directory.path(), &query, &mut |_| ControlFlow::Continue(()));
+            let searched = search(&store(directory.path()), &query, &mut |_| {
+                ControlFlow::Continue(())
+            });
             unreadable += searched.unwrap().unreadable.len();
         }
     }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use arrow::array::{Array, RecordBatch, StringArray};
 
 use super::{Query, SearchError, Searched, search};
 use crate::adapt::Cells;
 use crate::record::Col;
+use crate::store::Store;
 use crate::words::Kind;
 
 /// Hosts that are counted; those that come after are counted together.
@@ -44,7 +44,7 @@ pub struct Counted {
 ///
 /// # Errors
 /// As [`search`].
-pub fn visits(directory: &Path, query: &Query) -> Result<Counted, SearchError> {
+pub fn visits(store: &Store, query: &Query) -> Result<Counted, SearchError> {
     let query = Query {
         // A tunnel has an opening row and a closing one.
         kinds: vec![Kind::Request, Kind::TunnelClose],
@@ -54,7 +54,7 @@ pub fn visits(directory: &Path, query: &Query) -> Result<Counted, SearchError> {
     let mut pairs = 0;
     // Of this count alone, so that nobody is known again in another.
     let keys = RandomState::new();
-    let searched = search(directory, &query, &mut |batch| {
+    let searched = search(store, &query, &mut |batch| {
         count(batch, &keys, &mut pairs, &mut counted);
         ControlFlow::Continue(())
     })?;

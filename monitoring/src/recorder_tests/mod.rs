@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod asks;
+mod at_rest;
 mod crash;
 mod disk;
 mod life;

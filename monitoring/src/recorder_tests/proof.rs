@@ -11,7 +11,7 @@ use crate::journal::create_file;
 use crate::paths::Layout;
 use crate::proof::{self, Asked};
 use crate::testing::{
-    Traffic, all_rows, check, holds, numbered, of_kind, settings, stop, wait_until,
+    Traffic, all_rows, check, holds, numbered, of_kind, settings, stop, store, verified, wait_until,
 };
 use crate::{Kind, Recorder};
 
@@ -25,6 +25,11 @@ fn record(directory: &Path, rows: u64) {
 
 fn log_file(directory: &Path, name: &str) -> std::path::PathBuf {
     proof::log_directory(directory, "weir").join(name)
+}
+
+fn signing_key(directory: &Path) -> String {
+    let key = proof::signing_key(&store(directory), "weir").unwrap();
+    key.unwrap().to_text()
 }
 
 fn latest(directory: &Path) -> Checkpoint {
@@ -102,14 +107,15 @@ fn rows_become_a_segment_when_somebody_asks_and_recording_goes_on_lm_36() {
         (0..10).for_each(|number| lane.push(numbered("ann", number)));
         lane.flush();
         wait_until(&recorder, "written", |health| health.synced > 10 * round);
-        let is_sealed = crate::bundle::seal(directory.path(), "weir", Duration::from_secs(20));
+        let is_sealed =
+            crate::bundle::seal(&store(directory.path()), "weir", Duration::from_secs(20));
         assert!(is_sealed.unwrap());
         let health = wait_until(&recorder, "sealed", |health| health.sealed == round);
         assert_eq!(health.journal_rows, 0);
         assert_eq!(latest(directory.path()).sealed.len(), 1);
     }
     // Nothing is there to seal.
-    let is_sealed = crate::bundle::seal(directory.path(), "weir", Duration::from_secs(20));
+    let is_sealed = crate::bundle::seal(&store(directory.path()), "weir", Duration::from_secs(20));
     assert!(is_sealed.unwrap());
     assert_eq!(recorder.health().sealed, 2);
     drop(lane);
@@ -125,7 +131,9 @@ fn a_bundle_of_a_running_recorder_reaches_up_to_what_was_sealed_and_names_the_re
     (0..10).for_each(|number| lane.push(numbered("ann", number)));
     lane.flush();
     wait_until(&recorder, "written", |health| health.synced == 11);
-    assert!(crate::bundle::seal(directory.path(), "weir", Duration::from_secs(20)).unwrap());
+    assert!(
+        crate::bundle::seal(&store(directory.path()), "weir", Duration::from_secs(20)).unwrap()
+    );
     (10..13).for_each(|number| lane.push(numbered("ann", number)));
     lane.flush();
     wait_until(&recorder, "written", |health| health.synced == 14);
@@ -138,7 +146,8 @@ fn a_bundle_of_a_running_recorder_reaches_up_to_what_was_sealed_and_names_the_re
         ..crate::bundle::Request::default()
     };
     let to = directory.path().join("bundle");
-    let made = crate::bundle::make(directory.path(), &request, &to, &mut |_, _| ()).unwrap();
+    let made =
+        crate::bundle::make(&store(directory.path()), &request, &to, &mut |_, _| ()).unwrap();
     let counts = made.asked.counts;
     assert_eq!((counts.rows, counts.unproved, counts.context), (10, 3, 1));
     let outside = weir_verify::Outside::default();
@@ -153,12 +162,12 @@ fn a_bundle_of_a_running_recorder_reaches_up_to_what_was_sealed_and_names_the_re
 fn a_newer_key_is_introduced_by_the_older_and_the_log_goes_on_lm_31() {
     let directory = tempfile::tempdir().unwrap();
     record(directory.path(), 10);
-    let old = std::fs::read_to_string(log_file(directory.path(), "key")).unwrap();
+    let old = signing_key(directory.path());
     let recorder = Recorder::start(settings(directory.path())).unwrap();
     wait_until(&recorder, "signed", |health| health.checkpoint >= 3);
     proof::ask(directory.path(), "weir", Asked::Rotation).unwrap();
     wait_until(&recorder, "rotated", |health| health.checkpoint >= 5);
-    let new = std::fs::read_to_string(log_file(directory.path(), "key")).unwrap();
+    let new = signing_key(directory.path());
     assert_ne!(old, new);
     stop(&recorder);
     record(directory.path(), 10);
@@ -318,10 +327,14 @@ fn plausible_traffic_proves_row_by_row_lm_29() {
     stop(&recorder);
     let mut leaves = Vec::new();
     let outside = weir_verify::Outside::default();
-    let report = weir_verify::check(directory.path(), &outside, &mut |_, seq, leaf| {
-        leaves.push((seq, *leaf));
-        Ok(())
-    })
+    let report = weir_verify::check(
+        &verified(directory.path()),
+        &outside,
+        &mut |_, seq, leaf| {
+            leaves.push((seq, *leaf));
+            Ok(())
+        },
+    )
     .unwrap();
     assert!(report.holds(), "{}", report.to_text());
     assert_eq!(report.logs[0].proved, 5_002);

@@ -6,7 +6,7 @@ use crate::clock::tests::SteppedClock;
 use crate::journal::create_file;
 use crate::paths::{Layout, Period};
 use crate::query::Query;
-use crate::testing::{holds, numbered, of_kind, rows_of, settings, stop, wait_until};
+use crate::testing::{holds, numbered, of_kind, rows_of, settings, stop, store, wait_until};
 use crate::{Kind, Recorder, RecorderError, clock, retain};
 
 const DAY: i64 = 86_400_000_000;
@@ -41,7 +41,7 @@ fn whole_periods_go_when_their_time_is_over_and_a_row_says_so_lm_14() {
     }
     assert_eq!(periods(directory.path()).len(), 5);
     let ninety = Duration::from_secs(90 * 86_400);
-    let due = retain::due(directory.path(), ninety, clock::now()).unwrap();
+    let due = retain::due(&store(directory.path()), ninety, clock::now()).unwrap();
     assert_eq!(due.len(), 3);
     assert!(due.iter().all(|due| due.segments == 1 && due.rows == 5));
     let recorder = Recorder::start(settings(directory.path())).unwrap();

@@ -26,7 +26,7 @@ impl Writer {
             return;
         }
         self.asks.looked = Some(now);
-        let directory = asks::place(self.layout.root(), &self.settings.node);
+        let directory = asks::place(self.store.directory(), &self.settings.node);
         let taken = match asks::take(&directory, &mut self.asks.left, now) {
             Ok(taken) => taken,
             Err(error) => {
@@ -61,7 +61,7 @@ impl Writer {
         if self.dirty.is_some() {
             self.sync();
         }
-        let directory = asks::place(self.layout.root(), &self.settings.node);
+        let directory = asks::place(self.store.directory(), &self.settings.node);
         self.asks
             .waiting
             .retain(|(id, synced)| match synced.try_recv() {

@@ -61,7 +61,7 @@ impl Writer {
         };
         if now >= self.due.looked + PAUSE {
             self.due.looked = now;
-            match ask::take(&self.layout.log(&self.settings.node)) {
+            match ask::take(&self.store.layout().log(&self.settings.node)) {
                 Some(Asked::Seal) => return self.seal_now(),
                 asked => self.due.asked = asked.or(self.due.asked),
             }
@@ -110,7 +110,7 @@ impl Writer {
             return Ok(());
         }
         let (node, every) = (&self.settings.node, self.settings.checkpoint);
-        let (chain, told) = proof::open::open(&self.layout, node, self.next, every)
+        let (chain, told) = proof::open::open(&self.store, node, self.next, every)
             .map_err(|error| io::Error::new(error.kind(), format!("the log: {error}")))?;
         self.next = told.next;
         let now = self.clock.wall();

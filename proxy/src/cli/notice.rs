@@ -12,7 +12,7 @@ use weir_monitoring::query::{self, Query};
 use weir_monitoring::{Cells, Col, Informed};
 
 use super::records::reading::{Asked, Given, Reading};
-use super::records::whole;
+use super::records::{store, whole};
 use super::{Answer, Failure, audit, output, when};
 use crate::identify::address_key;
 use crate::law::{self, Ledger, Line, WAS_TOLD};
@@ -183,8 +183,7 @@ fn coverage(
     let settings = &loaded.settings;
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     let mut is_cut = false;
-    let directory = settings.records_directory();
-    let searched = query::search(&directory, query, &mut |batch| {
+    let searched = query::search(&store(loaded)?, query, &mut |batch| {
         let cells = Cells::new(batch);
         for row in 0..batch.num_rows() {
             let Some(identity) = identity(&cells, row) else {

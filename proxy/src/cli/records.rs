@@ -1,4 +1,4 @@
-//! `weir records`: looking at monitoring records, handing them over, removing what is due.
+//! `weir records`: looking at monitoring records, handing them over, holding and erasing them, removing what is due.
 //!
 //! Decides how an investigator asks. Every look goes through `reading`: it states a purpose (LM-03) and is a row of the records
 //! itself before anything is read (LM-18).
@@ -6,10 +6,12 @@
 mod bundle;
 mod checkpoint;
 mod dispute;
+mod erase;
 mod export;
 mod filter;
 mod provenance;
 pub(super) mod reading;
+mod rekey;
 mod retain;
 mod search;
 mod summary;
@@ -20,9 +22,11 @@ use std::io::Write;
 
 use clap::Subcommand;
 use weir_config::Loaded;
+use weir_monitoring::Store;
 use weir_monitoring::query::Unreadable;
 
 use super::{Answer, Failure};
+use crate::recording;
 
 /// What to do with records.
 #[derive(Debug, Subcommand)]
@@ -47,6 +51,16 @@ pub(crate) enum Records {
     Checkpoint(checkpoint::CheckpointCommand),
     /// Let a new key sign the log from now on, introduced by the present one.
     RotateKey(checkpoint::RotateKey),
+    /// Wrap the keys that records are encrypted under in a new key-encryption key.
+    Rekey(rekey::Rekey),
+    /// Keep the rows that match, also future ones, from expiry and erasure for a case.
+    Hold(erase::HoldRows),
+    /// End every hold of a case.
+    Release(erase::Release),
+    /// Print the holds in force.
+    Holds(erase::Holds),
+    /// Erase the rows that match, and destroy the keys that they are encrypted under.
+    Erase(erase::Erase),
 }
 
 impl Records {
@@ -66,8 +80,18 @@ impl Records {
             Records::Provenance(provenance) => provenance.run(loaded, out),
             Records::Checkpoint(checkpoint) => checkpoint.run(loaded, out),
             Records::RotateKey(rotate) => rotate.run(loaded, out),
+            Records::Rekey(rekey) => rekey.run(loaded, out),
+            Records::Hold(hold) => hold.run(loaded, out),
+            Records::Release(release) => release.run(loaded, out),
+            Records::Holds(holds) => holds.run(loaded, out),
+            Records::Erase(erase) => erase.run(loaded, out),
         }
     }
+}
+
+/// The records, opened for reading.
+pub(super) fn store(loaded: &Loaded) -> Result<Store, Failure> {
+    recording::store(&loaded.settings).map_err(Failure::refused)
 }
 
 /// Says which files could not be read. What is missing some of its rows is no whole answer.

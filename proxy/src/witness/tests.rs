@@ -93,8 +93,8 @@ impl Site {
     fn verify(&self, kept: &Path) -> weir_verify::Report {
         let mut outside = weir_verify::Outside::default();
         outside.add_checkpoint(kept).unwrap();
-        let directory = self.settings.records_directory();
-        weir_verify::check(&directory, &outside, &mut |_, _, _| Ok(())).unwrap()
+        let store = crate::recording::store(&self.settings).unwrap();
+        weir_verify::check(&store, &outside, &mut |_, _, _| Ok(())).unwrap()
     }
 }
 
@@ -135,7 +135,7 @@ fn lm_30_a_log_rewritten_as_a_whole_with_the_real_key_is_detected_from_the_witne
     }
     site.record("tom");
     let alone = weir_verify::check(
-        &records,
+        &crate::recording::store(&site.settings).unwrap(),
         &weir_verify::Outside::default(),
         &mut |_, _, _| Ok(()),
     )

@@ -11,6 +11,8 @@ fn python(lab: &Lab) -> Output {
     let (leaves, rows) = (folder.path().join("leaves"), folder.path().join("rows"));
     let verified = Command::new(env!("CARGO_BIN_EXE_weir-verify"))
         .arg(&lab.path)
+        .arg("--kek-file")
+        .arg(lab.kek_file())
         .arg("--leaves")
         .arg(&leaves)
         .output()
@@ -20,11 +22,17 @@ fn python(lab: &Lab) -> Output {
     let query = weir_monitoring::query::Query::default();
     let form = weir_monitoring::export::Format::Jsonl;
     let purpose = "effective-operation";
-    weir_monitoring::export::run(&lab.path, &query, form, purpose, &mut exported).unwrap();
+    weir_monitoring::export::run(&lab.store(), &query, form, purpose, &mut exported).unwrap();
     fs::write(&rows, exported).unwrap();
+    // The script reads the secrets of salts in the clear; at rest they are encrypted.
+    let open = lab.copy();
+    for file in open.files() {
+        let secret = file.secret(&open.store()).unwrap().unwrap();
+        fs::write(file.path.with_extension("secret"), secret.to_text()).unwrap();
+    }
     Command::new("python3")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rfc6962.py"))
-        .args([lab.path.as_path(), &leaves, &rows])
+        .args([open.path.as_path(), &leaves, &rows])
         .output()
         .unwrap()
 }

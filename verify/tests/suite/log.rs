@@ -11,12 +11,14 @@ use arrow::array::{
 };
 use arrow::compute::{concat_batches, take_record_batch};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use weir_evidence::{
     Checkpoint, Entry, Hash, Log, Note, SealedFile, SigningKey, Span, entries, users_to_bytes,
 };
 use weir_monitoring::proof::{self, RowFile};
-use weir_monitoring::{EventId, Kind, Record, Recorder, RecorderSettings, Verdict};
+use weir_monitoring::{
+    EventId, KekSource, KeyError, Kind, Record, Recorder, RecorderSettings, Store, Verdict,
+};
 use weir_verify::{Fault, Outside, Report, check};
 
 /// Rows of a segment.
@@ -94,12 +96,24 @@ impl Lab {
     pub(crate) fn copy(&self) -> Lab {
         let copy = Lab::empty();
         copy_directory(&self.path, &copy.path);
+        fs::copy(self.kek_file(), copy.kek_file()).unwrap();
         copy
+    }
+
+    /// The key that everything is encrypted under, in its place beside the records.
+    pub(crate) fn kek_file(&self) -> PathBuf {
+        self.path.with_extension("kek")
+    }
+
+    /// The records with their key.
+    pub(crate) fn store(&self) -> Store {
+        Store::open(&self.path, &KekSource::beside(&self.path), "default").unwrap()
     }
 
     fn settings(&self) -> RecorderSettings {
         RecorderSettings {
             segment_rows: SEGMENT,
+            retain_content: Duration::from_secs(10_000 * 86_400),
             sync: Duration::from_millis(10),
             ..RecorderSettings::new(&self.path)
         }
@@ -143,8 +157,14 @@ impl Lab {
         recorder.stop(Duration::from_secs(30)).unwrap();
     }
 
+    /// The same, when the keys themselves may not open.
+    pub(crate) fn try_check(&self) -> Result<Report, KeyError> {
+        let store = Store::open(&self.path, &KekSource::beside(&self.path), "default")?;
+        Ok(check(&store, &Outside::default(), &mut |_, _, _| Ok(())).unwrap())
+    }
+
     pub(crate) fn check(&self) -> Report {
-        check(&self.path, &Outside::default(), &mut |_, _, _| Ok(())).unwrap()
+        check(&self.store(), &Outside::default(), &mut |_, _, _| Ok(())).unwrap()
     }
 
     /// Checks, and expects the log not to hold; the faults.
@@ -159,7 +179,7 @@ impl Lab {
     }
 
     pub(crate) fn files(&self) -> Vec<RowFile> {
-        proof::row_files(&self.path).unwrap()
+        proof::row_files(&self.store()).unwrap()
     }
 
     /// The file that has a row.
@@ -189,13 +209,12 @@ impl Lab {
     }
 
     pub(crate) fn key(&self) -> SigningKey {
-        let text = fs::read_to_string(self.log("key")).unwrap();
-        SigningKey::from_text(text.trim_end()).unwrap()
+        proof::signing_key(&self.store(), "weir").unwrap().unwrap()
     }
 
     /// Alters the rows of a segment, whose name stays.
     pub(crate) fn alter(&self, file: &RowFile, change: impl FnOnce(RecordBatch) -> RecordBatch) {
-        write_segment(&file.path, &change(read_segment(&file.path)));
+        write_segment(&file.path, &change(read_segment(&self.store(), &file.path)));
     }
 
     /// Removes a segment with its secret and hints.
@@ -210,12 +229,16 @@ impl Lab {
     pub(crate) fn sign_anew(&self, key: &SigningKey, change: impl Fn(&mut Checkpoint)) {
         let mut leaves: Vec<(u64, Hash)> = Vec::new();
         for file in self.files() {
-            let rows = file.rows().unwrap().rows;
+            let rows = file.rows(&self.store()).unwrap().rows;
             leaves.extend(rows.iter().map(|row| (row.seq, row.leaf.unwrap())));
             let hints: Vec<u8> = rows.iter().map(|row| row.leaf.unwrap().0[0]).collect();
             fs::write(file.path.with_extension("hints"), hints).unwrap();
         }
-        let sealed: Vec<SealedFile> = self.files().iter().map(sealed_anew).collect();
+        let sealed: Vec<SealedFile> = self
+            .files()
+            .iter()
+            .map(|file| sealed_anew(&self.store(), file))
+            .collect();
         let mut log = Log::default();
         let mut anew = Vec::new();
         for entry in self.points() {
@@ -248,13 +271,13 @@ impl Lab {
             anew.push(entry);
         }
         self.put_points(&anew);
-        fs::write(self.log("key"), format!("{}\n", key.to_text())).unwrap();
+        proof::put_signing_key(&self.store(), "weir", key).unwrap();
     }
 }
 
 /// A segment as a checkpoint would name it now; its users are written anew.
-fn sealed_anew(file: &RowFile) -> SealedFile {
-    let rows = file.rows().unwrap();
+fn sealed_anew(store: &Store, file: &RowFile) -> SealedFile {
+    let rows = file.rows(store).unwrap();
     let users = users_to_bytes(&rows.users);
     fs::write(file.path.with_extension("users"), users).unwrap();
     let times = rows.rows.iter().map(|row| row.time);
@@ -264,9 +287,10 @@ fn sealed_anew(file: &RowFile) -> SealedFile {
 }
 
 /// A segment and what lies beside it.
-pub(crate) fn with_sidecars(segment: &Path) -> [PathBuf; 4] {
+pub(crate) fn with_sidecars(segment: &Path) -> [PathBuf; 5] {
     [
         segment.to_owned(),
+        segment.with_extension("hosts"),
         segment.with_extension("secret"),
         segment.with_extension("hints"),
         segment.with_extension("users"),
@@ -295,8 +319,11 @@ pub(crate) fn copy_directory(from: &Path, to: &Path) {
     }
 }
 
-fn read_segment(path: &Path) -> RecordBatch {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap());
+fn read_segment(store: &Store, path: &Path) -> RecordBatch {
+    let options =
+        ArrowReaderOptions::new().with_file_decryption_properties(store.decryption().unwrap());
+    let file = File::open(path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
     let reader = reader.unwrap().build().unwrap();
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
     concat_batches(&batches[0].schema(), &batches).unwrap()

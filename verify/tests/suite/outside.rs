@@ -7,10 +7,15 @@ use std::process::{Command, Output};
 use crate::log::{Lab, with_text};
 
 fn run(args: &[&Path]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_weir-verify"))
-        .args(args)
-        .output()
-        .unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir-verify"));
+    command.args(args);
+    // The key lies beside the records of a lab.
+    if let Some(kek) = args.first().map(|path| path.with_extension("kek"))
+        && kek.exists()
+    {
+        command.arg("--kek-file").arg(kek);
+    }
+    command.output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -163,6 +168,33 @@ fn what_cannot_be_checked_is_neither_good_nor_bad_lm_37() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output));
     }
     assert_eq!(run(&[flag("--help")]).status.code(), Some(0));
+}
+
+#[test]
+fn without_the_key_of_the_records_what_can_be_checked_is_and_the_rest_is_said_lm_37() {
+    let lab = Lab::new();
+    fs::rename(lab.kek_file(), lab.path.with_extension("elsewhere")).unwrap();
+    let output = run(&[&lab.path]);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("no key was given"), "{told}");
+    // A sealed file is still the one that was signed, byte for byte.
+    let path = lab.file_of(50).path;
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let output = run(&[&lab.path]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    // A wrong key is no reason to say that anything was altered.
+    fs::write(lab.kek_file(), [7; 32]).unwrap();
+    let output = run(&[&lab.path]);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("encrypted under the key with number"),
+        "{told}"
+    );
 }
 
 #[test]

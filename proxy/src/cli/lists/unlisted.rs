@@ -9,6 +9,8 @@ use weir_categories::Names;
 use weir_config::Loaded;
 use weir_monitoring::query::{Query, visits};
 
+use crate::recording;
+
 use super::super::records::reading::{Asked, Given, Reading};
 use super::super::records::whole;
 use super::super::{Answer, Failure, output};
@@ -64,7 +66,10 @@ impl Unlisted {
         loaded: &Loaded,
         out: &mut dyn Write,
     ) -> Result<(Answer, Given), Failure> {
-        let counted = visits(&loaded.settings.records_directory(), query);
+        let counted = visits(
+            &recording::store(&loaded.settings).map_err(Failure::refused)?,
+            query,
+        );
         let mut counted = counted.map_err(Failure::refused)?;
         let mut domains: BTreeMap<String, Domain> = BTreeMap::new();
         for (host, visits) in std::mem::take(&mut counted.hosts) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::json;
 use weir_config::Loaded;
+use weir_monitoring::Store;
 use weir_monitoring::bundle::{self, BundleError, Made, Request};
 use weir_monitoring::proof::Group;
 use weir_monitoring::query::Query;
@@ -81,8 +82,8 @@ impl Bundle {
         json: bool,
         out: &mut dyn Write,
     ) -> Result<(Answer, Given), Failure> {
-        let directory = loaded.settings.records_directory();
-        seal(&directory, &settings(loaded).node)?;
+        let store = super::store(loaded)?;
+        seal(&store, &settings(loaded)?.node)?;
         let mut withhold = BTreeMap::new();
         for Withheld { group, reason } in &self.withhold {
             if withhold.insert(*group, reason.clone()).is_some() {
@@ -103,7 +104,7 @@ impl Bundle {
             withhold,
         };
         let mut told = Instant::now();
-        let made = bundle::make(&directory, &request, to, &mut |done, total| {
+        let made = bundle::make(&store, &request, to, &mut |done, total| {
             if told.elapsed() >= TOLD {
                 told = Instant::now();
                 eprintln!("weir: {done} of {total} rows looked at");
@@ -138,11 +139,11 @@ pub(super) fn bounded(query: Query) -> Query {
 }
 
 /// Lets a running Weir seal what it has.
-fn seal(directory: &Path, node: &str) -> Result<(), Failure> {
-    if !is_running(directory)? {
+fn seal(store: &Store, node: &str) -> Result<(), Failure> {
+    if !is_running(store.directory())? {
         return Ok(());
     }
-    match bundle::seal(directory, node, PATIENCE) {
+    match bundle::seal(store, node, PATIENCE) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::Refused(
             "Weir did not seal its rows in time; its health page and log say whether records can be written; no bundle \

@@ -43,7 +43,7 @@ pub(crate) struct RotateKey {
 impl CheckpointCommand {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let directory = loaded.settings.records_directory();
-        let node = settings(loaded).node;
+        let node = settings(loaded)?.node;
         let before = read(&directory, &node)?;
         let now = if self.last || self.key || !is_running(&directory)? {
             before
@@ -78,7 +78,7 @@ impl CheckpointCommand {
 impl RotateKey {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let directory = loaded.settings.records_directory();
-        let settings = settings(loaded);
+        let settings = settings(loaded)?;
         let node = settings.node.clone();
         audit::note(&loaded.settings.state, "records rotate-key", Value::Null)?;
         let started = match Recorder::start(settings) {

@@ -92,7 +92,7 @@ impl Dispute {
             "records dispute",
             json!({ "event": self.event, "role": self.role }),
         )?;
-        asks::write(&settings(loaded), &row, PATIENCE).map_err(|error| match error {
+        asks::write(&settings(loaded)?, &row, PATIENCE).map_err(|error| match error {
             asks::AskError::Note(_) => Failure::Arguments(error.to_string()),
             other => Failure::refused(other),
         })?;
@@ -116,7 +116,7 @@ impl Dispute {
             ..Query::default()
         };
         let mut found = None;
-        let searched = query::search(&loaded.settings.records_directory(), &query, &mut |batch| {
+        let searched = query::search(&super::store(loaded)?, &query, &mut |batch| {
             let cells = Cells::new(batch);
             for row in 0..batch.num_rows() {
                 let text = |col| cells.str_at(col, row).map(str::to_owned);

@@ -15,6 +15,7 @@ use super::bundle::Bundle;
 use super::filter::{Filter, WITHHELD, unknown_user};
 use super::reading::{Asked, Given, Read, Reading};
 use super::whole;
+use crate::recording;
 use crate::users::file;
 
 /// Arguments of `weir records export`.
@@ -112,7 +113,7 @@ impl Export {
         query: &Query,
         out: &mut (dyn Write + Send),
     ) -> Result<Statement, Failure> {
-        let records = &loaded.settings.records_directory();
+        let records = &recording::store(&loaded.settings).map_err(Failure::refused)?;
         let exported = export::run(records, query, self.format, read.purpose().as_str(), out);
         let mut statement = exported.map_err(|error| match error {
             ExportError::Purpose(error) => Failure::Arguments(error.to_string()),

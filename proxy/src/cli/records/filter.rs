@@ -9,6 +9,7 @@ use weir_monitoring::query::{self, Order, Query};
 use weir_monitoring::{EventId, Kind, Verdict};
 
 use super::super::{Failure, when};
+use crate::recording;
 use crate::users::Users;
 
 /// What is said where no case was named.
@@ -147,8 +148,8 @@ pub(super) fn unknown_user(
             limit: Some(1),
             ..Query::default()
         };
-        let directory = settings.records_directory();
-        let searched = query::search(&directory, &ever, &mut |_| ControlFlow::Continue(()));
+        let store = recording::store(settings).map_err(Failure::refused)?;
+        let searched = query::search(&store, &ever, &mut |_| ControlFlow::Continue(()));
         in_records = searched.map_err(Failure::refused)?.rows > 0;
     }
     Ok((!is_user && !has_device && !in_records).then(|| {

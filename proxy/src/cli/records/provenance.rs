@@ -135,8 +135,7 @@ fn shown(words: &str) -> String {
 /// The last row of the event has what was decided at last.
 fn event(loaded: &Loaded, asked: &Query) -> Result<Option<Event>, Failure> {
     let mut found: Option<Event> = None;
-    let directory = loaded.settings.records_directory();
-    let searched = query::search(&directory, asked, &mut |batch| {
+    let searched = query::search(&super::store(loaded)?, asked, &mut |batch| {
         let cells = Cells::new(batch);
         for row in 0..batch.num_rows() {
             let text = |col| cells.str_at(col, row).map(str::to_owned);
@@ -287,8 +286,7 @@ fn build(loaded: &Loaded, event: &Event) -> Result<Result<String, String>, Failu
         ..Query::default()
     };
     let mut last: Option<(u64, String)> = None;
-    let directory = loaded.settings.records_directory();
-    let searched = query::search(&directory, &starts, &mut |batch| {
+    let searched = query::search(&super::store(loaded)?, &starts, &mut |batch| {
         let cells = Cells::new(batch);
         for row in 0..batch.num_rows() {
             let seq = cells.u64_at(Col::seq, row);

@@ -293,7 +293,8 @@ fn write(
     end: End,
     reader: &str,
     note: &Value,
-) -> Result<(), asks::AskError> {
+) -> Result<(), String> {
+    let settings = settings(loaded).map_err(|error| error.to_string())?;
     let row = OwnRow {
         kind: Kind::Read,
         event,
@@ -303,7 +304,7 @@ fn write(
         note: asks::note(note),
         about: None,
     };
-    asks::write(&settings(loaded), &row, PATIENCE)
+    asks::write(&settings, &row, PATIENCE).map_err(|error| error.to_string())
 }
 
 /// The query without a host that a mandatory list has: no row may hold one, whoever typed it (LM-28).

@@ -9,6 +9,8 @@ use weir_config::Loaded;
 use weir_monitoring::retain::{self, Due, RetainError};
 use weir_monitoring::{RecorderError, RecorderSettings};
 
+use crate::recording;
+
 use super::super::{Answer, Failure, audit, output};
 
 /// For sealing what a Weir that was killed left behind, before anything is removed.
@@ -50,14 +52,14 @@ impl Retain {
 }
 
 fn due(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
-    let directory = loaded.settings.records_directory();
+    let store = recording::store(&loaded.settings).map_err(Failure::refused)?;
     let now = Timestamp::now().as_microsecond();
-    retain::due(&directory, loaded.settings.records.retain, now).map_err(Failure::refused)
+    retain::due(&store, loaded.settings.records.retain, now).map_err(Failure::refused)
 }
 
 fn remove(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
     audit::note(&loaded.settings.state, "records retain", Value::Null)?;
-    retain::run(settings(loaded), DEADLINE).map_err(|error| match error {
+    retain::run(settings(loaded)?, DEADLINE).map_err(|error| match error {
         RetainError::Start(RecorderError::Locked { .. }) => Failure::Refused(
             "a Weir is running and removes what is due by itself every hour; --dry-run says what \
              that is"
@@ -67,18 +69,8 @@ fn remove(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
     })
 }
 
-pub(super) fn settings(loaded: &Loaded) -> RecorderSettings {
-    let records = &loaded.settings.records;
-    RecorderSettings {
-        flush: records.flush,
-        sync: records.sync,
-        segment_rows: records.segment_rows,
-        seal_after: records.seal_after,
-        checkpoint: records.checkpoint,
-        retain: records.retain,
-        queue: records.queue,
-        ..RecorderSettings::new(loaded.settings.records_directory())
-    }
+pub(super) fn settings(loaded: &Loaded) -> Result<RecorderSettings, Failure> {
+    recording::settings(&loaded.settings).map_err(Failure::refused)
 }
 
 fn as_json(due: &Due) -> Value {

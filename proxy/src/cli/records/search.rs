@@ -10,6 +10,8 @@ use weir_config::Loaded;
 use weir_monitoring::export::{Encoder, Format};
 use weir_monitoring::query::{self, Order, Query};
 
+use crate::recording;
+
 use super::super::{Answer, Failure, output, when};
 use super::filter::{Filter, WITHHELD, unknown_user};
 use super::reading::{Asked, Given, Reading};
@@ -61,8 +63,8 @@ impl Search {
         out: &mut (dyn Write + Send),
     ) -> Result<(Answer, Given), Failure> {
         let mut failed = None;
-        let directory = loaded.settings.records_directory();
-        let searched = query::search(&directory, query, &mut |batch| {
+        let store = recording::store(&loaded.settings).map_err(Failure::refused)?;
+        let searched = query::search(&store, query, &mut |batch| {
             let mut lines = Vec::new();
             let encoded = Encoder::new(Format::Jsonl, &mut lines).and_then(|mut encoder| {
                 encoder.write(batch)?;

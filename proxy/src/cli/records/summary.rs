@@ -32,7 +32,7 @@ impl Summary {
         let query = counted(self.filter.query(Order::Oldest, loaded)?)?;
         self.reading
             .around(loaded, &Asked::of("records summary", &query), |_| {
-                let found = query::summarise(&loaded.settings.records_directory(), &query);
+                let found = query::summarise(&super::store(loaded)?, &query);
                 let found = found.map_err(Failure::refused)?;
                 if self.json {
                     output::json(out, &as_json(&found))?;

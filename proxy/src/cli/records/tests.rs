@@ -122,19 +122,23 @@ pub(super) fn reads(loaded: &Loaded) -> Vec<serde_json::Value> {
         ..Default::default()
     };
     let mut found = Vec::new();
-    weir_monitoring::query::search(&loaded.settings.records_directory(), &query, &mut |batch| {
-        let cells = weir_monitoring::Cells::new(batch);
-        for row in 0..batch.num_rows() {
-            let text = |col| cells.str_at(col, row).unwrap_or_default();
-            let mut note: serde_json::Value =
-                serde_json::from_str(text(weir_monitoring::Col::note)).unwrap();
-            note["end"] = text(weir_monitoring::Col::end).into();
-            note["user"] = text(weir_monitoring::Col::user).into();
-            note["event"] = cells.u64_at(weir_monitoring::Col::event, row).into();
-            found.push(note);
-        }
-        std::ops::ControlFlow::Continue(())
-    })
+    weir_monitoring::query::search(
+        &crate::recording::store(&loaded.settings).unwrap(),
+        &query,
+        &mut |batch| {
+            let cells = weir_monitoring::Cells::new(batch);
+            for row in 0..batch.num_rows() {
+                let text = |col| cells.str_at(col, row).unwrap_or_default();
+                let mut note: serde_json::Value =
+                    serde_json::from_str(text(weir_monitoring::Col::note)).unwrap();
+                note["end"] = text(weir_monitoring::Col::end).into();
+                note["user"] = text(weir_monitoring::Col::user).into();
+                note["event"] = cells.u64_at(weir_monitoring::Col::event, row).into();
+                found.push(note);
+            }
+            std::ops::ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     found
 }
@@ -435,4 +439,92 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
     let limited = [&line[..6], &["/nowhere", "--limit", "3"]].concat();
     let limited = records(&limited).unwrap().run(&loaded, &mut Vec::new());
     assert!(matches!(limited, Err(Failure::Arguments(_))));
+}
+
+#[test]
+fn a_new_key_encryption_key_takes_over_and_without_it_nothing_is_shown_lm_16() {
+    let (directory, mut loaded) = recorded();
+    let told = said(&["rekey"], &loaded);
+    assert!(told.contains("wrapped in the key with number"), "{told}");
+    let search = ["search", "--purpose", "facts", "--user", "anna", "--json"];
+    assert_eq!(said(&search, &loaded).lines().count(), 2);
+    let new = directory.path().join("new-kek");
+    fs::write(&new, [3; 32]).unwrap();
+    let source = format!("file:{}", new.display());
+    let told = said(&["rekey", "--to", &source], &loaded);
+    assert!(told.contains(&format!("kek = \"{source}\"")), "{told}");
+    let refused = records(&search)
+        .unwrap()
+        .run(&loaded, &mut Vec::new())
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("encrypted under the key with number"),
+        "{refused}"
+    );
+    loaded.settings.records.kek = Some(source);
+    assert_eq!(said(&search, &loaded).lines().count(), 2);
+    assert_eq!(
+        records(&["rekey", "--to", "vault:x"])
+            .unwrap_err()
+            .exit_code(),
+        2
+    );
+    // A key of somebody else's is not exchanged without being told for which.
+    assert!(matches!(
+        records(&["rekey"]).unwrap().run(&loaded, &mut Vec::new()),
+        Err(Failure::Refused(_))
+    ));
+}
+
+#[test]
+fn rows_are_held_for_a_case_and_erased_on_grounds_and_the_log_holds_lm_15() {
+    let (_directory, loaded) = recorded();
+    let grounds = |case: &'static str| ["--case", case, "--role", "DPO", "--reason", "art 17"];
+    let line = |words: &[&'static str], case| [words, &grounds(case)].concat();
+    let told = said(&line(&["hold", "--user", "anna"], "H-1"), &loaded);
+    assert_eq!(told, "Case H-1 holds these rows from now on.\n");
+    let told = said(&["holds"], &loaded);
+    assert!(
+        told.starts_with("H-1  since ") && told.contains("user anna"),
+        "{told}"
+    );
+    let refused = records(&line(&["erase", "--user", "Anna"], "E-1"))
+        .unwrap()
+        .run(&loaded, &mut Vec::new())
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("held by case H-1"),
+        "{refused}"
+    );
+    let told = said(&line(&["release"], "H-1"), &loaded);
+    assert!(told.starts_with("1 hold ended"), "{told}");
+    assert_eq!(said(&["holds"], &loaded), "No case holds anything.\n");
+    let told = said(&line(&["erase", "--user", "Anna"], "E-1"), &loaded);
+    assert!(told.starts_with("Erased 2 rows in 1 day;"), "{told}");
+    let search = ["search", "--purpose", "facts", "--json"];
+    let left = said(&search, &loaded);
+    assert!(
+        !left.contains("anna") && left.contains("\"user\":\"tom\""),
+        "{left}"
+    );
+    assert!(
+        left.contains("case E-1, role DPO, reason: art 17"),
+        "{left}"
+    );
+    let told = said(&["verify", "--purpose", "effective-operation"], &loaded);
+    assert!(
+        told.contains("2 rows were erased") && told.contains("The log holds"),
+        "{told}"
+    );
+    let without = ["erase", "--case", "E", "--role", "DPO", "--reason", "x"];
+    assert!(matches!(
+        records(&without).unwrap().run(&loaded, &mut Vec::new()),
+        Err(Failure::Arguments(_))
+    ));
+    assert!(
+        records(&["erase", "--user", "tom"]).is_err(),
+        "no grounds, no erasure"
+    );
 }

@@ -62,7 +62,7 @@ impl Top {
             asked.person = Some("--by user or device");
         }
         self.reading.around(loaded, &asked, |_| {
-            let ranked = query::rank(&loaded.settings.records_directory(), &query, self.by);
+            let ranked = query::rank(&super::store(loaded)?, &query, self.by);
             self.tell(&ranked.map_err(Failure::refused)?, &query, out)
         })
     }

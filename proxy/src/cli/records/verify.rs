@@ -7,6 +7,8 @@ use serde_json::Value;
 use weir_config::Loaded;
 use weir_verify::{Outside, Report};
 
+use crate::recording;
+
 use super::super::{Answer, Failure, output};
 use super::reading::{Asked, Given, Reading};
 
@@ -39,7 +41,8 @@ impl Verify {
         let directory = loaded.settings.records_directory();
         // Before the read is recorded and shown after it: to record it where no Weir runs, the log is opened, and one that cannot be
         // continued is set aside by that.
-        let report = weir_verify::check(&directory, &outside, &mut |_, _, _| Ok(()));
+        let store = recording::store(&loaded.settings).map_err(Failure::refused)?;
+        let report = weir_verify::check(&store, &outside, &mut |_, _, _| Ok(()));
         let asked = Asked {
             command: "records verify",
             query: Value::Null,

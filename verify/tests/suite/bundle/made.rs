@@ -246,7 +246,8 @@ fn a_bundle_is_made_whole_or_not_at_all_lm_36() {
     let lab = Lab::new();
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("bundle");
-    let make = |lab: &Lab, request: &Request| bundle::make(&lab.path, request, &to, &mut |_, _| ());
+    let make =
+        |lab: &Lab, request: &Request| bundle::make(&lab.store(), request, &to, &mut |_, _| ());
     let own = request(person("ann"));
     for spoil in [
         (|lab: &Lab| fs::remove_file(lab.log("key")).unwrap()) as fn(&Lab),

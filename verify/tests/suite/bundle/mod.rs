@@ -33,7 +33,7 @@ impl Handed {
 
     pub(crate) fn of(lab: &Lab, request: &Request) -> Handed {
         let handed = Handed::empty();
-        bundle::make(&lab.path, request, &handed.path, &mut |_, _| ()).unwrap();
+        bundle::make(&lab.store(), request, &handed.path, &mut |_, _| ()).unwrap();
         handed
     }
 
