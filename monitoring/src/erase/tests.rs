@@ -142,9 +142,9 @@ fn everything(directory: &Path) -> Vec<u8> {
     for file in proof::row_files(&store).unwrap() {
         file.batches(&store, &mut |batch| {
             for column in batch.columns() {
-                for row in 0..batch.num_rows() {
-                    let text = arrow::util::display::array_value_to_string(column, row);
-                    all.extend(text.unwrap().into_bytes());
+                let texts = column.as_any().downcast_ref::<arrow::array::StringArray>();
+                for text in texts.into_iter().flatten().flatten() {
+                    all.extend(text.as_bytes());
                     all.push(b'\n');
                 }
             }
@@ -434,7 +434,18 @@ fn at_every_step(
         let is_through = FAIL_AFTER.swap(0, Ordering::SeqCst) > 1;
         // As it lies there, every row that was not to go is found.
         check(directory.path(), false);
-        stop(&Recorder::start(own(directory.path())).unwrap());
+        let recorder = Recorder::start(own(directory.path())).unwrap();
+        let began = std::time::Instant::now();
+        while is_pending(&store(directory.path())) && began.elapsed() < PATIENCE / 3 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let health = recorder.health();
+        assert!(
+            !is_pending(&store(directory.path())),
+            "step {step}: {health:?}"
+        );
+        recorder.retain(PATIENCE);
+        stop(&recorder);
         check(directory.path(), true);
         if is_through {
             return step;

@@ -15,9 +15,9 @@ mod kek;
 mod rekey;
 mod seal;
 
-pub(crate) use data::{DataKey, Keys, destroy_file, key_bytes};
 #[cfg(test)]
 pub(crate) use data::KeyName;
+pub(crate) use data::{DataKey, Keys, destroy_file, key_bytes};
 pub use error::KeyError;
 pub(crate) use kek::Kek;
 pub use kek::KekSource;

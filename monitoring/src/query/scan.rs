@@ -100,7 +100,7 @@ fn open(
         return Ok(None);
     }
     let selection = bounds.selection(&builder, &groups)?;
-    let filter = filter(&builder, matcher);
+    let filter = filter(store, &builder, matcher);
     let builder = builder
         .with_batch_size(BATCH)
         .with_row_groups(groups)
@@ -113,9 +113,17 @@ fn open(
 }
 
 /// The matcher, on its own columns only; the others are decoded for matching rows.
-fn filter(builder: &Builder, matcher: &Matcher) -> RowFilter {
+fn filter(store: &Store, builder: &Builder, matcher: &Matcher) -> RowFilter {
     let wanted = matcher.columns();
-    let columns = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
+    // A column whose key was destroyed matches nothing.
+    let all = builder.parquet_schema().columns();
+    let columns = segment::readable_columns(builder.metadata(), store)
+        .into_iter()
+        .filter(|index| {
+            all.get(*index)
+                .is_some_and(|column| wanted.contains(column.name()))
+        });
+    let columns = ProjectionMask::leaves(builder.parquet_schema(), columns);
     let matcher = matcher.clone();
     let predicate =
         ArrowPredicateFn::new(columns, move |batch: RecordBatch| Ok(matcher.mask(&batch)));
