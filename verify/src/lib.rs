@@ -10,6 +10,7 @@ mod order;
 mod outside;
 mod report;
 mod rows;
+mod stretch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
