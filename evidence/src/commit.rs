@@ -262,6 +262,10 @@ impl LeafMaker {
         };
         if self.group.is_empty() {
             let salt = self.salt(number);
+            if salt.0 == [0; SALT] {
+                // It was forgotten: what is left of the group is its commitment.
+                return Ok(());
+            }
             self.group.extend_from_slice(&[0x02, number]);
             self.group.extend_from_slice(&salt.0);
         }

@@ -66,12 +66,14 @@ impl Keeper {
     /// Runs until it is told to end.
     pub(crate) fn run(self) {
         let (mut looked, mut failed): (Option<Instant>, Option<Instant>) = (None, None);
-        let mut is_resumed = false;
+        let (mut is_resumed, mut tried) = (false, None);
         loop {
             let is_open = self.shared.log_is_open.load(Ordering::Acquire);
-            if is_open && !is_resumed && failed.is_none_or(|failed| failed.elapsed() >= RETRY) {
+            let is_waiting = !is_resumed || erase::is_pending(&self.store);
+            if is_open && is_waiting && tried.is_none_or(|tried: Instant| tried.elapsed() >= RETRY)
+            {
                 is_resumed = self.resume();
-                failed = (!is_resumed).then(Instant::now);
+                tried = Some(Instant::now());
             }
             if looked.is_none_or(|looked| looked.elapsed() >= RETENTION)
                 && self.remove_due(is_resumed)

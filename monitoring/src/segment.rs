@@ -82,7 +82,7 @@ pub(crate) fn footer(
 }
 
 /// Places of the columns whose key is there: all, until content has expired.
-fn readable_columns(metadata: &ParquetMetaData, store: &Store) -> Vec<usize> {
+pub(crate) fn readable_columns(metadata: &ParquetMetaData, store: &Store) -> Vec<usize> {
     let Some(group) = metadata.row_groups().first() else {
         return (0..metadata.file_metadata().schema_descr().num_columns()).collect();
     };

@@ -11,6 +11,7 @@ mod order;
 mod outside;
 mod report;
 mod rows;
+mod stretch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -205,6 +205,11 @@ fn check_key(store: &Store, told: &Told, node: &str, report: &mut Report) {
     if !store.has_keys() {
         return;
     }
+    if !log_directory(store.directory(), node).join(KEY).exists() {
+        return report.remarks.push(format!(
+            "log/{node}/{KEY} is not there, which a check does not need"
+        ));
+    }
     let key = match proof::signing_key(store, node) {
         Ok(key) => key,
         Err(KeyError::Altered { .. } | KeyError::Interrupted { .. }) => None,

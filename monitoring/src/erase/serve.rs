@@ -57,6 +57,8 @@ pub(crate) fn serve(
         Request::Hold { query, grounds } => hold(store, clerk, query, grounds).map_err(told),
         Request::Release { grounds } => release(store, clerk, grounds),
         Request::Erase { query, grounds } => {
+            // One after the other: each makes new keys and destroys all others.
+            resume(store, clerk).map_err(told)?;
             clerk.seal().map_err(told)?;
             let held = Held::load(store).map_err(|error| error.to_string())?;
             let rows = plan::to_erase(store, node, query, &held)?;
@@ -286,6 +288,7 @@ pub(crate) fn expire(
     period: Period,
     held: &Held,
 ) -> io::Result<bool> {
+    resume(store, clerk)?;
     let files = of_period(store, node, period)?;
     let sifted = plan::sift(store, &files, held)?;
     if sifted.held == 0 {
@@ -325,6 +328,7 @@ pub(crate) fn expire_content(
     period: Period,
     held: &Held,
 ) -> io::Result<bool> {
+    resume(store, clerk)?;
     let keys = store.keys()?;
     let there = keys.list(period, true)?;
     let files = of_period(store, node, period)?;

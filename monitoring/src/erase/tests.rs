@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crash;
+
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::steps::FAIL_AFTER;
 use super::*;
 use crate::clock::tests::SteppedClock;
 use crate::journal::create_file;
@@ -142,9 +143,9 @@ fn everything(directory: &Path) -> Vec<u8> {
     for file in proof::row_files(&store).unwrap() {
         file.batches(&store, &mut |batch| {
             for column in batch.columns() {
-                for row in 0..batch.num_rows() {
-                    let text = arrow::util::display::array_value_to_string(column, row);
-                    all.extend(text.unwrap().into_bytes());
+                let texts = column.as_any().downcast_ref::<arrow::array::StringArray>();
+                for text in texts.into_iter().flatten().flatten() {
+                    all.extend(text.as_bytes());
                     all.push(b'\n');
                 }
             }
@@ -418,117 +419,6 @@ fn rows_taken_out_without_a_row_that_tells_of_it_are_named_lm_15() {
         "{}",
         report.to_text()
     );
-}
-
-/// Runs something that stops at its n-th step, for every n, and lets the next start finish it.
-fn at_every_step(
-    prepare: &dyn Fn(&Path),
-    act: &dyn Fn(&Path),
-    check: &dyn Fn(&Path, bool),
-) -> usize {
-    for step in 1.. {
-        let directory = tempfile::tempdir().unwrap();
-        prepare(directory.path());
-        FAIL_AFTER.store(step, Ordering::SeqCst);
-        act(directory.path());
-        let is_through = FAIL_AFTER.swap(0, Ordering::SeqCst) > 1;
-        // As it lies there, every row that was not to go is found.
-        check(directory.path(), false);
-        stop(&Recorder::start(own(directory.path())).unwrap());
-        check(directory.path(), true);
-        if is_through {
-            return step;
-        }
-        assert!(step < 200);
-    }
-    0
-}
-
-/// Serves and leaves without good order, as after a crash.
-fn serve_and_crash(directory: &Path, request: &Request, settings: RecorderSettings) {
-    let recorder = Recorder::start(settings).unwrap();
-    let _ = recorder.serve(request, PATIENCE);
-    drop(recorder);
-    let _ = directory;
-}
-
-#[test]
-fn an_erasure_that_stops_at_any_step_is_finished_by_the_next_start_lm_15() {
-    let steps = at_every_step(
-        &|directory| record(directory, 0, 60),
-        &|directory| serve_and_crash(directory, &erase("ann"), own(directory)),
-        &|directory, is_finished| {
-            assert_eq!((count(directory, "bob"), count(directory, "cal")), (20, 20));
-            let left = count(directory, "ann");
-            let rows = rows_of(directory, &Query::default());
-            let told = of_kind(&rows, Kind::Erasure).len();
-            if is_finished {
-                assert_eq!((left, told), (0, 1));
-                assert_eq!(log_holds(directory).erased, 20);
-                assert!(!is_pending(&store(directory)));
-                assert!(!says(&everything(directory), "of-ann.example"));
-                let keys = store(directory).keys().unwrap().all().unwrap();
-                assert_eq!(keys.len(), 2, "{keys:?}");
-            } else {
-                let report = check(directory);
-                assert!(report.holds(), "{}", report.to_text());
-            }
-        },
-    );
-    assert!(steps > 8, "{steps}");
-}
-
-#[test]
-fn an_expiry_around_a_hold_that_stops_at_any_step_is_finished_by_the_next_start_lm_15() {
-    let steps = at_every_step(
-        &|directory| {
-            record(directory, 100, 60);
-            serve_without_retention(directory, &hold("ann", "H-1"));
-        },
-        &|directory| {
-            let recorder = Recorder::start(own(directory)).unwrap();
-            recorder.retain(PATIENCE);
-            drop(recorder);
-        },
-        &|directory, is_finished| {
-            assert_eq!(count(directory, "ann"), 20);
-            if is_finished {
-                assert_eq!(count(directory, "bob"), 0);
-                log_holds(directory);
-                assert!(!is_pending(&store(directory)));
-                assert!(!says(&everything(directory), "of-bob.example"));
-            }
-        },
-    );
-    assert!(steps > 8, "{steps}");
-}
-
-#[test]
-fn content_that_expires_and_stops_at_any_step_is_finished_by_the_next_look_lm_14() {
-    let content = |directory: &Path| RecorderSettings {
-        retain_content: Duration::from_secs(30 * 86_400),
-        ..own(directory)
-    };
-    for step in 1..40 {
-        let directory = tempfile::tempdir().unwrap();
-        record(directory.path(), 40, 60);
-        FAIL_AFTER.store(step, Ordering::SeqCst);
-        let recorder = Recorder::start(content(directory.path())).unwrap();
-        recorder.retain(PATIENCE);
-        drop(recorder);
-        let is_through = FAIL_AFTER.swap(0, Ordering::SeqCst) > 1;
-        assert_eq!(count(directory.path(), "ann"), 20);
-        let report = check(directory.path());
-        assert!(report.holds(), "{}", report.to_text());
-        expire_content(directory.path());
-        assert_eq!(paths_of(directory.path(), "ann"), 0);
-        assert_eq!(log_holds(directory.path()).expired, 21);
-        if is_through {
-            assert!(step > 3);
-            return;
-        }
-    }
-    panic!("it never came to its end");
 }
 
 #[test]

@@ -196,9 +196,12 @@ impl RowFile {
             }
         }
         found.users = tally.finish();
-        found.is_content_altered |= is_sealed && committed != contents.len() as u64;
         if is_sealed {
-            found.bury(tombstones::read(&self.path)?);
+            let stones = tombstones::read(&self.path)?;
+            // Those of rows that were just erased may still be there.
+            let own = contents.keys().filter(|seq| !stones.contains_key(seq));
+            found.is_content_altered |= own.count() as u64 > committed;
+            found.bury(stones);
         }
         found.is_filter_damaged = self.last.is_some() && !hosts::is_whole(store, &self.path);
         Ok(found)

@@ -30,6 +30,8 @@ fn python(lab: &Lab) -> Output {
         let secret = file.secret(&open.store()).unwrap().unwrap();
         fs::write(file.path.with_extension("secret"), secret.to_text()).unwrap();
     }
+    let tags = weir_monitoring::proof::tag_key(&lab.store(), "weir").unwrap();
+    fs::write(open.log("tag-key"), tags.unwrap().to_text()).unwrap();
     Command::new("python3")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rfc6962.py"))
         .args([open.path.as_path(), &leaves, &rows])

@@ -173,13 +173,13 @@ fn what_cannot_be_checked_is_neither_good_nor_bad_lm_37() {
 #[test]
 fn without_the_key_of_the_records_what_can_be_checked_is_and_the_rest_is_said_lm_37() {
     let lab = Lab::new();
+    let path = lab.file_of(50).path;
     fs::rename(lab.kek_file(), lab.path.with_extension("elsewhere")).unwrap();
     let output = run(&[&lab.path]);
     let told = text(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.contains("no key was given"), "{told}");
     // A sealed file is still the one that was signed, byte for byte.
-    let path = lab.file_of(50).path;
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -238,10 +238,27 @@ fn carry_out(loaded: &Loaded, command: &str, request: &Request) -> Result<Done, 
     audit::around(
         &loaded.settings.state,
         command,
-        json!(request),
+        about(request),
         || erase::ask(settings, request, DEADLINE).map_err(Failure::refused),
         |done| json!(done),
     )
+}
+
+/// For the audit file, which is not encrypted and stays: on what grounds and by which filters, but not whose rows.
+fn about(request: &Request) -> Value {
+    let (query, grounds) = match request {
+        Request::Hold { query, grounds } | Request::Erase { query, grounds } => {
+            (Some(query), grounds)
+        }
+        Request::Release { grounds } => (None, grounds),
+    };
+    let query = query.and_then(|query| serde_json::to_value(query).ok());
+    let names = query.iter().filter_map(Value::as_object).flatten();
+    let names: Vec<&String> = names
+        .map(|(name, _)| name)
+        .filter(|name| *name != "order")
+        .collect();
+    json!({ "grounds": grounds, "filters": names })
 }
 
 fn tell(out: &mut dyn Write, json: bool, done: &Done, words: &str) -> Result<Answer, Failure> {

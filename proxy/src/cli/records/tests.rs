@@ -518,6 +518,15 @@ fn rows_are_held_for_a_case_and_erased_on_grounds_and_the_log_holds_lm_15() {
         told.contains("2 rows were erased") && told.contains("The log holds"),
         "{told}"
     );
+    let audit = fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
+    let erased = audit.lines().filter(|line| line.contains("records erase"));
+    assert!(erased.clone().count() > 1);
+    assert!(
+        erased
+            .clone()
+            .all(|line| !line.to_lowercase().contains("anna")),
+        "{audit}"
+    );
     let without = ["erase", "--case", "E", "--role", "DPO", "--reason", "x"];
     assert!(matches!(
         records(&without).unwrap().run(&loaded, &mut Vec::new()),
