@@ -182,7 +182,7 @@ impl Matcher {
             column.is_some_and(|column| matches!(column.data_type(), DataType::Dictionary(..)))
         };
         let compared = self.compared();
-        if !compared.iter().any(|name| is_coded(name)) {
+        if !compared.iter().any(is_coded) {
             return None;
         }
         let columns = compared.into_iter().filter_map(|name| {
