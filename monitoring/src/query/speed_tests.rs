@@ -6,6 +6,8 @@
 //! Days of rows are made directly through sealing: 2,000 people in school hours, 50,000 hosts of which the n-th is asked for in
 //! proportion to 1/n. What is read is read from the disk: the system's cache is dropped before each search, where that is allowed.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

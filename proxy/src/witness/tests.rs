@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -221,11 +221,14 @@ fn a_witness_that_was_away_gets_everything_in_order_and_a_restart_sends_nothing_
     assert_eq!(receipts.lines().count(), taken + more);
 }
 
+/// Makes the bytes of an answer from the body of a request.
+type Answer = Box<dyn Fn(&str) -> Vec<u8> + Send>;
+
 /// A server that answers each connection with the next of these; with nothing for an empty one.
-fn server(answers: Vec<Box<dyn Fn(&str) -> Vec<u8> + Send>>) -> (String, Receiver<String>) {
+fn server(answers: Vec<Answer>) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/add", listener.local_addr().unwrap());
-    let (tell, told) = channel();
+    let (tell, told) = sync_channel(64);
     std::thread::spawn(move || {
         for answer in answers {
             let Ok((stream, _)) = listener.accept() else {
@@ -242,7 +245,7 @@ fn server(answers: Vec<Box<dyn Fn(&str) -> Vec<u8> + Send>>) -> (String, Receive
 fn serve(
     mut stream: std::net::TcpStream,
     answer: &dyn Fn(&str) -> Vec<u8>,
-    tell: &std::sync::mpsc::Sender<String>,
+    tell: &SyncSender<String>,
 ) {
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
@@ -337,7 +340,7 @@ fn the_signatures_of_a_cosigning_witness_are_kept_lm_30() {
             } else {
                 format!("{line}\n")
             })
-        }) as Box<dyn Fn(&str) -> Vec<u8> + Send>
+        }) as Answer
     };
     let (url, _told) = server(vec![cosign(true), cosign(false)]);
     let site = Site::new(&url);
