@@ -29,7 +29,7 @@ pub use settings::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListFormat,
     ListSource, Listener, Lists, Log, LogFormat, LogLevel, Login, LoginMode, MandatoryList,
     Missing, Notice, NoticeMode, Origin, Place, PortRange, Records, Refresh, RegisteredNetwork,
-    Resolver, Settings, UnknownNetwork, Warn,
+    Resolver, Settings, UnknownNetwork, Warn, Witness,
 };
 pub use text::did_you_mean;
 

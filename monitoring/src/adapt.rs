@@ -37,6 +37,16 @@ fn column(batch: &RecordBatch, field: &Field) -> Result<ArrayRef, ArrowError> {
     }
 }
 
+/// A column that holds nothing in any of so many rows.
+pub(crate) fn nothing(col: Col, rows: usize) -> ArrayRef {
+    let today = schema();
+    let field = today.field(col.index());
+    match field.is_nullable() {
+        true => new_null_array(field.data_type(), rows),
+        false => empty(field.data_type(), rows),
+    }
+}
+
 /// A column that may hold no nulls, with the value that stands for nothing.
 fn empty(data_type: &DataType, rows: usize) -> ArrayRef {
     match data_type {

@@ -10,12 +10,14 @@
 //!
 //! Only Weir's account may write there: questions of other accounts, or in a directory that others may write to, are not taken.
 
+mod taking;
+
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::UInt16Type;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,11 @@ use crate::scrub;
 use crate::settings::{RecorderError, RecorderSettings};
 use crate::words::{End, Kind, Verdict};
 
+#[cfg(test)]
+pub(crate) use taking::Taken;
+use taking::uptime;
+pub(crate) use taking::{Left, answer, take};
+
 /// Name of the directory.
 const DIRECTORY: &str = "asks";
 const ASK: &str = "ask";
@@ -41,11 +48,6 @@ const PART: &str = "part";
 const SIZE: u64 = 32 * 1024;
 /// Files that may lie there before no question is put beside them.
 const WAITING: usize = 256;
-/// Questions that are taken at one look, and files that one look sees at most.
-const TAKEN: usize = 64;
-const SEEN: usize = 1024;
-/// Age at which a question or an answer is worth nothing any more.
-const EXPIRED: Duration = Duration::from_secs(60);
 /// Pause between two looks for an answer.
 const LOOK: Duration = Duration::from_millis(10);
 /// Time between two looks whether there is still somebody who could answer.
@@ -147,6 +149,15 @@ pub enum AskError {
     Start(RecorderError),
 }
 
+/// What lies in the file of a question.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    /// When it was asked: [`uptime`].
+    asked: Option<u64>,
+    row: OwnRow,
+}
+
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -156,9 +167,6 @@ enum Answer {
     /// It is not and will not be, for this reason.
     Refused(String),
 }
-
-/// A question that was taken away: its id, and the row or what is wrong with it.
-pub(crate) type Taken = (String, Result<OwnRow, String>);
 
 /// One JSON object as the note of a row: on one line, in a form that the scrubbing of texts leaves alone.
 pub fn note(value: &Value) -> String {
@@ -284,7 +292,11 @@ fn put(directory: &Path, row: &OwnRow) -> Result<PathBuf, AskError> {
     let id = EventIds::new().next();
     let part = directory.join(format!("{id}.{PART}"));
     let question = directory.join(format!("{id}.{ASK}"));
-    let text = serde_json::to_string(row).map_err(io::Error::other);
+    let asked = Question {
+        asked: uptime(),
+        row: row.clone(),
+    };
+    let text = serde_json::to_string(&asked).map_err(io::Error::other);
     let put = text.and_then(|text| {
         sidecar::write(&part, text.as_bytes())?;
         // Root asks a Weir of another account, which must be able to read it.
@@ -329,74 +341,6 @@ fn read_answer(path: &Path) -> Option<Answer> {
         serde_json::from_str(&text)
             .unwrap_or(Answer::Refused("the answer cannot be read".to_owned())),
     )
-}
-
-/// Takes the questions that wait away and removes what has expired. A directory that is not there has none.
-///
-/// # Errors
-/// When the directory cannot be trusted or read.
-pub(crate) fn take(directory: &Path) -> io::Result<Vec<Taken>> {
-    let own = match fs::symlink_metadata(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    if !own.is_dir() || own.permissions().mode() & 0o022 != 0 {
-        let what = "others than Weir's account may write to it, so no question is taken: chmod 700";
-        return Err(io::Error::other(format!("{}: {what}", directory.display())));
-    }
-    let mut taken = Vec::new();
-    for entry in fs::read_dir(directory)?.take(SEEN) {
-        let path = entry?.path();
-        let Ok(metadata) = fs::symlink_metadata(&path) else {
-            continue;
-        };
-        let age = metadata
-            .modified()
-            .ok()
-            .and_then(|time| SystemTime::now().duration_since(time).ok());
-        if age.is_some_and(|age| age > EXPIRED) {
-            // Whoever asked gave up long ago.
-            let _ = fs::remove_file(&path);
-        } else if path.extension().is_some_and(|extension| extension == ASK) && taken.len() < TAKEN
-        {
-            let is_ours = metadata.is_file() && [own.uid(), 0].contains(&metadata.uid());
-            let read = if is_ours {
-                read(&path)
-            } else {
-                Err("it is no file of Weir's account".to_owned())
-            };
-            let id = path.file_stem().map(|id| id.display().to_string());
-            // What cannot be taken away would be done again and again.
-            if let (Some(id), Ok(())) = (id, fs::remove_file(&path)) {
-                taken.push((id, read));
-            }
-        }
-    }
-    Ok(taken)
-}
-
-fn read(path: &Path) -> Result<OwnRow, String> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let read = file.take(SIZE + 1).read_to_string(&mut text);
-    read.map_err(|error| error.to_string())?;
-    if text.len() as u64 > SIZE {
-        return Err(format!("the question is longer than {SIZE} bytes"));
-    }
-    let row: OwnRow = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    row.check().map_err(|error| error.to_string())?;
-    Ok(row)
-}
-
-/// Answers a question that was taken. Best effort: without an answer whoever asked does nothing.
-pub(crate) fn answer(directory: &Path, id: &str, refused: Option<String>) {
-    let answer = refused.map_or(Answer::Written, Answer::Refused);
-    let part = directory.join(format!("{id}.{ANSWER}.{PART}"));
-    if let Ok(text) = serde_json::to_string(&answer)
-        && fs::write(&part, text).is_ok()
-    {
-        let _ = fs::rename(&part, directory.join(format!("{id}.{ANSWER}")));
-    }
 }
 
 impl About {

@@ -10,6 +10,7 @@
 mod adapt;
 pub mod asks;
 pub mod basis;
+pub mod bundle;
 mod clock;
 mod column;
 mod content;
@@ -17,6 +18,7 @@ mod event;
 pub mod export;
 mod frame;
 mod health;
+mod index;
 mod journal;
 mod keeper;
 mod lane;
@@ -47,6 +49,8 @@ mod words;
 mod writer;
 
 pub use adapt::Cells;
+/// Rows in the columns of [`schema`].
+pub use arrow::array::RecordBatch;
 pub use basis::Basis;
 pub use column::{Column, Grade};
 pub use content::{Grounds, Kept, Permit};

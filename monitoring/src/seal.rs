@@ -24,6 +24,7 @@ use weir_evidence::Secret;
 
 use crate::adapt::Cells;
 use crate::column::Grade;
+use crate::index;
 use crate::journal::key;
 use crate::paths::{FileName, Layout, Period, sync_directory};
 use crate::proof::names::{Source, Tally};
@@ -98,6 +99,8 @@ pub(crate) fn seal(
                 }
             }
             write(layout, &path, &facts, batches)?;
+            // Without it a search reads the footer.
+            let _ = index::add(layout, &path, &facts);
             Some(path)
         }
     };

@@ -30,6 +30,29 @@ impl Console {
         }
     }
 
+    /// How far the outside witnesses are, where there are any (LM-30).
+    fn witnesses(&self) -> Option<Check> {
+        let seen = self.shared.witnesses.seen();
+        if seen.is_empty() {
+            return None;
+        }
+        let signed = self.shared.record_health().checkpoint;
+        let alarms: Vec<String> = seen
+            .iter()
+            .filter_map(|(name, seen)| seen.alarm(name, signed))
+            .collect();
+        let (state, detail) = if alarms.is_empty() {
+            (State::Ok, "witnesses have the log's checkpoints".to_owned())
+        } else {
+            (State::Warning, alarms.join("; "))
+        };
+        Some(Check {
+            name: "witness",
+            state,
+            detail,
+        })
+    }
+
     fn records(&self) -> Check {
         let health = self.shared.record_health();
         let refuses = self.shared.snapshot.load().refuses_unrecorded;
@@ -152,18 +175,25 @@ impl Control for Console {
         Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            checks: vec![
-                self.records(),
-                self.configuration(),
-                self.lists(),
-                self.mandatory(),
-                self.authorisation(),
-            ],
+            checks: [
+                Some(self.records()),
+                self.witnesses(),
+                Some(self.configuration()),
+                Some(self.lists()),
+                Some(self.mandatory()),
+                Some(self.authorisation()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         }
     }
 
     fn metrics(&self) -> String {
         self.shared.metrics.records(&self.shared.record_health());
+        let signed = self.shared.record_health().checkpoint;
+        let witnesses = self.shared.witnesses.seen();
+        self.shared.metrics.witnesses(&witnesses, signed);
         let seen = self.shared.updates.seen();
         self.shared.metrics.sources(&seen, Timestamp::now());
         let snapshot = self.shared.snapshot.load();

@@ -55,6 +55,7 @@ mod users;
 mod versions;
 mod warn;
 mod watch;
+mod witness;
 mod worker;
 
 /// Everything allocates a little; mimalloc does it at half the cost of the system's allocator.

@@ -234,6 +234,7 @@ async fn serve(
     drop(running);
     let state = Arc::new(reload::State::new(origin));
     tokio::spawn(pump(Arc::clone(&shared.shaper)));
+    crate::witness::start(&shared, &resolver).context("witnesses of the log")?;
     crate::update::task::start(&shared, resolver).context("updates of lists")?;
     tokio::spawn(crate::watch::watch(Arc::clone(&shared), Arc::clone(&state)));
     tokio::spawn(crate::law::watch::watch(Arc::clone(&shared)));

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) law: Law,
     /// What is known of the lists that are kept up to date.
     pub(crate) updates: Board,
+    /// How far the outside witnesses of the log are.
+    pub(crate) witnesses: crate::witness::Witnesses,
     /// `Via` on forwarded messages: a name of this process alone, by which it knows a loop.
     pub(crate) via: HeaderValue,
     /// Set when the process begins to drain: nothing new is accepted.
@@ -79,6 +81,7 @@ impl Shared {
             warnings: parts.warnings,
             law: parts.law,
             updates: Board::default(),
+            witnesses: crate::witness::Witnesses::default(),
             via: parts.via,
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),

@@ -1,9 +1,10 @@
-//! Does a log of records hold? Reads a records directory, recomputes every leaf, tree and root, and says in plain words what
+//! Does a log of records hold, does an export bundle? Reads a records directory, recomputes every leaf, tree and root, and says in plain words what
 //! holds, what does not, where it breaks first, and what cannot be proved from the directory alone (LM-31, LM-32, LM-33, LM-37).
 //!
 //! Decides what counts as a fault. It writes nothing into the directory and uses no network. How bytes become hashes is
 //! `weir-evidence`'s; how rows are read, `weir-monitoring`'s.
 
+mod bundle;
 mod files;
 mod log;
 mod order;
@@ -20,6 +21,7 @@ use weir_monitoring::proof;
 
 use log::Told;
 
+pub use bundle::{BundleReport, check_bundle, is_bundle};
 pub use outside::{Outside, OutsideError};
 pub use report::{Fault, LogReport, Place, Report};
 

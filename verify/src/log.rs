@@ -115,6 +115,25 @@ pub(crate) fn read(directory: &Path, node: &str, report: &mut Report) -> Told {
     told
 }
 
+/// The log as its bytes tell it, which must be whole checkpoints to the end.
+pub(crate) fn follow(bytes: &[u8], node: &str, file: &str, report: &mut Report) -> Told {
+    let mut told = Told::default();
+    let mut reading = Reading::default();
+    let mut rest = bytes;
+    // Reading from memory cannot fail.
+    let _ = entries(&mut rest, &mut |at, bytes| {
+        reading.take(at, bytes, &mut told);
+        Ok(())
+    });
+    told.is_whole = reading.fault.is_none();
+    if let Some((at, why, _)) = reading.fault {
+        let next = told.points.len() as u64 + 1;
+        let place = Place::checkpoint(next).of_file(file);
+        report.fault(node, place, format!("at byte {at}: {why}"));
+    }
+    told
+}
+
 #[derive(Default)]
 struct Reading {
     log: Log,

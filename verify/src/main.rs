@@ -1,20 +1,23 @@
-//! `weir-verify`: the offline verifier of a records directory. Exit status: 0 it holds, 1 it does not, 2 it could not be checked.
+//! `weir-verify`: the offline verifier of a records directory or an export bundle. Exit status: 0 it holds, 1 it does not, 2 it could not be checked.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use weir_verify::{Outside, check};
+use weir_evidence::TagKey;
+use weir_verify::{Outside, check, check_bundle, is_bundle};
 
 const USAGE: &str = "\
-weir-verify DIRECTORY [--key FILE]… [--checkpoint FILE]… [--leaves FILE] [--json]
+weir-verify DIRECTORY [--key FILE]… [--checkpoint PATH]… [--tag-key FILE] [--leaves FILE] [--json]
 
-Checks the log of a records directory of Weir: every row, every checkpoint, without network and without Weir.
+Checks an export bundle of Weir, or the log of a records directory: every row, every checkpoint, without network and
+without Weir.
 
   --key FILE         public keys that were kept outside, one a line
-  --checkpoint FILE  a checkpoint that was kept outside
-  --leaves FILE      writes node, number and hash of every leaf, for other tools
+  --checkpoint PATH  a checkpoint that was kept outside, or a directory of them (*.note), which must all fit
+  --tag-key FILE     of a bundle: checks that the tag is the person's, for an auditor who has this key
+  --leaves FILE      of a records directory: writes node, number and hash of every leaf, for other tools
   --json             the report as JSON
 
 Exit status: 0 it holds, 1 it does not, 2 it could not be checked.";
@@ -23,6 +26,7 @@ struct Args {
     directory: PathBuf,
     outside: Outside,
     leaves: Option<PathBuf>,
+    tag_key: Option<TagKey>,
     json: bool,
 }
 
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
 fn args() -> Result<Option<Args>, String> {
     let mut outside = Outside::default();
     let (mut directory, mut leaves, mut json) = (None, None, false);
+    let mut tag_key = None;
     let mut given = std::env::args_os().skip(1);
     while let Some(arg) = given.next() {
         let mut file = || given.next().map(PathBuf::from);
@@ -64,6 +69,13 @@ fn args() -> Result<Option<Args>, String> {
                     .add_checkpoint(&path)
                     .map_err(|error| error.to_string())?;
             }
+            Some("--tag-key") => {
+                let path = file().ok_or("--tag-key needs a file")?;
+                let text = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+                let key = text
+                    .and_then(|text| TagKey::from_text(&text).map_err(|error| error.to_string()));
+                tag_key = Some(key.map_err(|error| format!("{}: {error}", path.display()))?);
+            }
             Some("--leaves") => leaves = Some(file().ok_or("--leaves needs a file")?),
             Some(other) if other.starts_with('-') => {
                 return Err(format!("{other} is not known\n{USAGE}"));
@@ -77,11 +89,17 @@ fn args() -> Result<Option<Args>, String> {
         directory,
         outside,
         leaves,
+        tag_key,
         json,
     }))
 }
 
 fn run(args: &Args) -> io::Result<bool> {
+    if is_bundle(&args.directory) {
+        let report = check_bundle(&args.directory, &args.outside, args.tag_key.as_ref())?;
+        print(args, &report.to_json(), &report.to_text())?;
+        return Ok(report.holds());
+    }
     let mut file = args
         .leaves
         .as_ref()
@@ -98,11 +116,15 @@ fn run(args: &Args) -> io::Result<bool> {
     if let Some(file) = &mut file {
         file.flush()?;
     }
+    print(args, &report.to_json(), &report.to_text())?;
+    Ok(report.holds())
+}
+
+fn print(args: &Args, json: &serde_json::Value, text: &str) -> io::Result<()> {
     let mut out = io::stdout();
     if args.json {
-        writeln!(out, "{}", report.to_json())?;
+        writeln!(out, "{json}")
     } else {
-        write!(out, "{}", report.to_text())?;
+        write!(out, "{text}")
     }
-    Ok(report.holds())
 }

@@ -158,23 +158,7 @@ impl Report {
         for log in &self.logs {
             log.write(&mut text);
         }
-        // Writing to a string cannot fail.
-        for fault in self.faults.iter().take(SHOWN) {
-            let place = fault.place.words();
-            let colon = if place.is_empty() { "" } else { ": " };
-            let _ = writeln!(text, "FAULT  {place}{colon}{}", fault.what);
-        }
-        if let Some(more) = self
-            .faults
-            .len()
-            .checked_sub(SHOWN)
-            .filter(|more| *more > 0)
-        {
-            let _ = writeln!(text, "FAULT  and {more} more; --json names all");
-        }
-        for remark in &self.remarks {
-            let _ = writeln!(text, "note   {remark}");
-        }
+        text.push_str(&lines(&self.faults, &self.remarks));
         text.push_str(if self.holds() {
             "The log holds: the rows are those that were signed, none is missing without being told.\n"
         } else {
@@ -182,6 +166,24 @@ impl Report {
         });
         text
     }
+}
+
+/// Faults and remarks for people.
+pub(crate) fn lines(faults: &[Fault], remarks: &[String]) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    for fault in faults.iter().take(SHOWN) {
+        let place = fault.place.words();
+        let colon = if place.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "FAULT  {place}{colon}{}", fault.what);
+    }
+    if let Some(more) = faults.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        let _ = writeln!(text, "FAULT  and {more} more; --json names all");
+    }
+    for remark in remarks {
+        let _ = writeln!(text, "note   {remark}");
+    }
+    text
 }
 
 impl LogReport {

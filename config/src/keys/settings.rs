@@ -291,6 +291,14 @@ pub const SETTINGS: &[Key] = keys! {
     "records.when_unwritable", Choice(Missing::WORDS), r#""allow""#,
         "What becomes of traffic while records cannot be written: allowed, counted and stated in a gap record, or refused.";
 
+    "records.witness", Sections(8), "",
+        "A place outside that gets every signed checkpoint of the log over the records (LM-30); whoever runs this machine should \
+         not be able to write there. See `docs/records-proof.md`.";
+    "records.witness.name", ListName, "",
+        "What it is called in health and metrics.";
+    "records.witness.to", Place, "",
+        "A directory, such as a mount, that gets a file for each checkpoint; or an `http(s)` URL to which each is posted.";
+
     "log", Section, "",
         "What Weir says about itself, on standard error. Never names what people visit.";
     "log.format", Choice(LogFormat::WORDS), r#""text""#,

@@ -69,6 +69,8 @@ pub struct Settings {
     pub notice: Notice,
     /// `[records]`
     pub records: Records,
+    /// `[[records.witness]]`
+    pub witnesses: Vec<Witness>,
     /// `[log]`
     pub log: Log,
 }
@@ -397,6 +399,15 @@ pub struct Records {
     pub when_unwritable: Missing,
 }
 
+/// `[[records.witness]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// Unique; part of file names.
+    pub name: Arc<str>,
+    /// A directory, or where checkpoints are posted to.
+    pub to: Place,
+}
+
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Log {
@@ -445,5 +456,6 @@ pub(crate) const RESTART: &[(&str, Same)] = &[
         a.records.checkpoint == b.records.checkpoint
     }),
     ("records.queue", |a, b| a.records.queue == b.records.queue),
+    ("records.witness", |a, b| a.witnesses == b.witnesses),
     ("log", |a, b| a.log == b.log),
 ];

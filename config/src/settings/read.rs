@@ -10,7 +10,7 @@ use super::mandatory::with_built_in;
 use super::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListSource,
     Listener, Lists, Log, Login, MandatoryList, Notice, Origin, Place, Records, RegisteredNetwork,
-    Resolver, Settings, Warn,
+    Resolver, Settings, Warn, Witness,
 };
 use crate::document::Section;
 use crate::keys::Kind;
@@ -92,6 +92,7 @@ pub(crate) fn settings(root: &Section<'_, '_>, base: &Base) -> Settings {
         warn: warn(&root.section("warn")),
         notice: notice(&root.section("notice"), base),
         records: records(&root.section("records")),
+        witnesses: witnesses(&root.section("records"), base),
         log: log(&root.section("log")),
     }
 }
@@ -379,6 +380,18 @@ fn records(section: &Section<'_, '_>) -> Records {
         strict: section.get("strict"),
         when_unwritable: section.get("when_unwritable"),
     }
+}
+
+fn witnesses(section: &Section<'_, '_>, base: &Base) -> Vec<Witness> {
+    let sections = section.sections("witness");
+    let witness = |section: &Section<'_, '_>| Witness {
+        name: section.get("name"),
+        to: match section.get("to") {
+            Place::File(path) => Place::File(base.path(path)),
+            url => url,
+        },
+    };
+    sections.iter().map(witness).collect()
 }
 
 fn log(section: &Section<'_, '_>) -> Log {

@@ -349,6 +349,10 @@ fn only_what_is_bound_at_the_start_needs_a_restart() {
                 "records.checkpoint",
             ],
         ),
+        (
+            "[[records.witness]]\nname = 'trust'\nto = 'https://trust.example/weir'",
+            vec!["records.witness"],
+        ),
         ("[log]\nlevel = 'debug'", vec!["log"]),
         (
             "school = 'x'\n[line]\ndown = '1Gbit/s'\n[records]\nretain = '1d'\nlong_request = '5s'",

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use crate::purpose::{PurposeError, purpose};
+pub(crate) use rows::cell;
 pub use rows::{Encoder, Format};
 pub use statement::{Happening, Statement};
 
@@ -23,7 +24,7 @@ use crate::words::Kind;
 use statement::Tally;
 
 /// Rows about the records themselves: they stand in every statement whose period they touch, whoever was asked for.
-const HAPPENINGS: [Kind; 7] = [
+pub(crate) const HAPPENINGS: [Kind; 7] = [
     Kind::Start,
     Kind::Stop,
     Kind::Gap,

@@ -193,6 +193,18 @@ fn json_line(columns: &[(Col, Values<'_>)], row: usize, line: &mut String) {
     line.push_str("}\n");
 }
 
+/// One cell as text, without quotes; empty when it is missing.
+pub(crate) fn cell(batch: &RecordBatch, col: Col, row: usize) -> String {
+    let mut text = String::new();
+    if let Some(column) = batch.columns().get(col.index()) {
+        match Values::new(col, column).at(row) {
+            Value::Text(cell) => text.push_str(cell),
+            other => other.write(&mut text),
+        }
+    }
+    text
+}
+
 /// One column, its type looked up once.
 enum Values<'a> {
     Text(&'a StringArray),

@@ -17,6 +17,8 @@ pub enum Asked {
     Checkpoint,
     /// A new key, introduced by a checkpoint under the old one.
     Rotation,
+    /// That the rows so far become a segment, which a checkpoint then names.
+    Seal,
 }
 
 impl Asked {
@@ -24,6 +26,7 @@ impl Asked {
         match self {
             Asked::Checkpoint => "checkpoint\n",
             Asked::Rotation => "rotation\n",
+            Asked::Seal => "seal\n",
         }
     }
 }
@@ -43,7 +46,7 @@ pub(crate) fn take(log: &Path) -> Option<Asked> {
     let text = std::fs::read_to_string(&path).ok()?;
     // Best effort: what cannot be removed is done again a second later.
     let _ = std::fs::remove_file(&path);
-    [Asked::Checkpoint, Asked::Rotation]
+    [Asked::Checkpoint, Asked::Rotation, Asked::Seal]
         .into_iter()
         .find(|asked| asked.as_str() == text)
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, TimestampMicrosecondType, U
 
 use super::Query;
 use super::person::Person;
-use super::term::{Known, SEARCHED};
+use super::term::Known;
 use super::withheld::names_case;
 use crate::record::Col;
 use crate::scrub;
@@ -96,22 +96,13 @@ impl Matcher {
         self.user.as_ref()
     }
 
-    /// Columns that [`Matcher::mask`] looks at.
-    pub(super) fn columns(&self) -> BTreeSet<&'static str> {
-        let mut columns = self.compared();
-        if self.text.is_some() {
-            columns.extend(SEARCHED.map(Col::name));
-        }
-        columns
-    }
-
-    /// Whether columns of texts are better read as dictionaries.
-    pub(super) fn wants_dictionaries(&self) -> bool {
-        self.text.is_some()
+    /// The text that is looked for, in lower case.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 
     /// Columns of every filter but the text.
-    fn compared(&self) -> BTreeSet<&'static str> {
+    pub(super) fn compared(&self) -> BTreeSet<&'static str> {
         let mut columns = vec![Col::time];
         columns.extend(self.equal.iter().map(|(col, _)| *col));
         columns.extend(self.members.iter().map(|(col, _)| *col));
@@ -136,7 +127,7 @@ impl Matcher {
     }
 
     /// Which rows match. A column that the batch does not have matches nothing.
-    pub(super) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
+    pub(crate) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
         self.mask_of(batch, &mut Known::default())
     }
 

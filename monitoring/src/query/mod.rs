@@ -223,4 +223,6 @@ fn is_zero(count: &u64) -> bool {
 }
 
 #[cfg(test)]
+mod speed_tests;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! Decides by statistics, page index and bloom filter what can be left unread. What matches is decided by the matcher, on the
 //! rows themselves.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
 use super::Matcher;
-use super::term::{Known, SEARCHED};
+use super::term::{self, Known, SEARCHED};
 use crate::adapt::adapt;
 use crate::record::Col;
 
@@ -98,7 +99,16 @@ fn open(path: &Path, asked: &Asked<'_>) -> Result<Option<ParquetRecordBatchReade
     let file = File::open(path).map_err(|error| ScanError::File(error.to_string()))?;
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
     let mut metadata = ArrowReaderMetadata::load(&file, options.clone())?;
-    if matcher.wants_dictionaries() {
+    let mut searched = BTreeSet::new();
+    if let Some(text) = matcher.text() {
+        searched = term::columns_with(
+            &Arc::new(file.try_clone().map_err(ParquetError::from)?),
+            metadata.metadata(),
+            text,
+        );
+        if searched.is_empty() {
+            return Ok(None);
+        }
         let options = options.with_schema(coded(metadata.schema()));
         metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
     }
@@ -109,7 +119,7 @@ fn open(path: &Path, asked: &Asked<'_>) -> Result<Option<ParquetRecordBatchReade
         return Ok(None);
     }
     let selection = bounds.selection(&builder, &groups)?;
-    let filter = filter(&builder, matcher);
+    let filter = filter(&builder, matcher, &searched);
     let builder = match asked.columns {
         Some(columns) => {
             let names = columns.iter().map(|col| col.name());
@@ -146,8 +156,9 @@ fn coded(schema: &Schema) -> SchemaRef {
 }
 
 /// The matcher, on its own columns only; the others are decoded for matching rows.
-fn filter(builder: &Builder, matcher: &Matcher) -> RowFilter {
-    let wanted = matcher.columns();
+fn filter(builder: &Builder, matcher: &Matcher, searched: &BTreeSet<&'static str>) -> RowFilter {
+    let mut wanted = matcher.compared();
+    wanted.extend(searched);
     let columns = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
     let matcher = matcher.clone();
     let mut known = Known::default();

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
 
 use super::window::Window;
 use super::{FileRead, Matcher, Order, SearchError, Searched, Unreadable, scan};
+use crate::index::Index;
 use crate::paths::{FileName, Layout, Period};
 use crate::record::Col;
 use crate::replay::Replay;
@@ -35,6 +37,7 @@ pub(super) struct Sources {
     /// Place of each name in `files`.
     known: BTreeMap<String, u32>,
     unreadable: BTreeMap<String, String>,
+    index: Index,
 }
 
 impl Sources {
@@ -47,6 +50,7 @@ impl Sources {
             files: Vec::new(),
             known: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            index: Index::default(),
         };
         let mut unsealed = BTreeSet::new();
         for (name, path) in sources.layout.list_journals()? {
@@ -61,6 +65,7 @@ impl Sources {
                 Err(error) => drop(sources.unreadable.insert(shown, error.to_string())),
             }
         }
+        sources.index = Index::read(&sources.layout);
         for (period, path) in sources.layout.list_periods()? {
             // No row of a period began after it.
             if period.end() > matcher.from {
@@ -137,7 +142,7 @@ impl Sources {
         period: &mut Vec<Segment>,
     ) -> Result<(), SearchError> {
         for segment in period.iter_mut().filter(|segment| segment.facts.is_none()) {
-            match Facts::read(&segment.path) {
+            match self.facts(&segment.path) {
                 Ok(facts) => segment.facts = Some(facts),
                 Err(error) => self.note_unreadable(&segment.path, &error.to_string()),
             }
@@ -215,7 +220,7 @@ impl Sources {
             }
         }
         for segment in std::mem::take(&mut self.segments).into_values().flatten() {
-            let facts = match Facts::read(&segment.path) {
+            let facts = match self.facts(&segment.path) {
                 Ok(facts) => facts,
                 Err(error) => {
                     self.note_unreadable(&segment.path, &error.to_string());
@@ -249,6 +254,14 @@ impl Sources {
             }
         }
         Ok(())
+    }
+
+    /// From the index, else from the segment itself.
+    fn facts(&mut self, segment: &Path) -> Result<Facts, ParquetError> {
+        match self.index.take(&self.layout, segment) {
+            Some(facts) => Ok(facts),
+            None => Facts::read(segment),
+        }
     }
 
     fn add_rows(&mut self, file: usize, rows: usize) {

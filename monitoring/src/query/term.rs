@@ -3,8 +3,17 @@
 //! Decides what "occurs in" means. A segment keeps few distinct hosts beside its many rows, so a term that no entry has is known to
 //! be in no row before rows are looked at.
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageReader};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::statistics::Statistics;
 
 use crate::record::Col;
 
@@ -21,6 +30,74 @@ pub(super) const SEARCHED: [Col; 10] = [
     Col::entry,
     Col::note,
 ];
+
+/// The columns of a segment in which `lower` may occur: those whose dictionary has it, and those that have none or cannot be read
+/// that way. Of the others not one row is looked at.
+pub(super) fn columns_with(
+    file: &Arc<File>,
+    metadata: &ParquetMetaData,
+    lower: &str,
+) -> BTreeSet<&'static str> {
+    let may = |col: &Col| {
+        metadata
+            .row_groups()
+            .iter()
+            .any(|group| may_occur(file, group, *col, lower))
+    };
+    SEARCHED
+        .iter()
+        .filter(|col| may(col))
+        .map(|col| col.name())
+        .collect()
+}
+
+fn may_occur(file: &Arc<File>, group: &RowGroupMetaData, col: Col, lower: &str) -> bool {
+    let Some(chunk) = group
+        .columns()
+        .iter()
+        .find(|chunk| chunk.column_descr().name() == col.name())
+    else {
+        return false;
+    };
+    let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
+    if nulls.is_some() && nulls == u64::try_from(chunk.num_values()).ok() {
+        return false;
+    }
+    let is_coded = chunk.page_encoding_stats_mask().is_some_and(|mask| {
+        mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY)
+    });
+    if !is_coded {
+        return true;
+    }
+    let rows = usize::try_from(group.num_rows()).unwrap_or(usize::MAX);
+    let page = SerializedPageReader::new(Arc::clone(file), chunk, rows, None)
+        .and_then(|mut pages| pages.get_next_page());
+    match page {
+        Ok(Some(Page::DictionaryPage { buf, .. })) => {
+            plain_texts(&buf).any(|text| text.is_none_or(|text| contains(text, lower)))
+        }
+        _ => true,
+    }
+}
+
+/// The texts of a dictionary page: each a length in four bytes, little end first, and that many bytes. None for what is none.
+fn plain_texts(mut bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let text = bytes.split_first_chunk::<4>().and_then(|(length, rest)| {
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            let (text, rest) = rest.split_at_checked(length)?;
+            bytes = rest;
+            std::str::from_utf8(text).ok()
+        });
+        if text.is_none() {
+            bytes = &[];
+        }
+        Some(text)
+    })
+}
 
 /// What is known of the dictionaries of one file, so that each is looked through once.
 #[derive(Debug, Default)]
@@ -117,8 +194,6 @@ fn contains(cell: &str, lower: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::Arc;
-
     use arrow::array::DictionaryArray;
     use arrow::datatypes::{DataType, Field, Schema};
     use proptest::prelude::*;
@@ -130,6 +205,21 @@ mod tests {
         fn a_text_occurs_where_it_stands_in_any_case(cell in "[aAbBéÉ.]{0,8}", text in "[aAbBé.]{0,3}") {
             let lower = text.to_lowercase();
             prop_assert_eq!(contains(&cell, &lower), cell.to_lowercase().contains(&lower));
+        }
+
+        #[test]
+        fn the_texts_of_a_page_read_back_and_nonsense_is_taken_for_a_match(texts in prop::collection::vec("[a-z]{0,5}", 0..9), cut in 0..40_usize) {
+            let mut page = Vec::new();
+            for text in &texts {
+                page.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+                page.extend(text.as_bytes());
+            }
+            let read: Vec<&str> = plain_texts(&page).map(Option::unwrap).collect();
+            prop_assert_eq!(read, texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let whole = page.get(..cut).unwrap_or(&page);
+            let count = plain_texts(whole).count();
+            prop_assert!(count <= texts.len());
+            prop_assert!(plain_texts(&[9, 0, 0, 0, 1]).eq([None]));
         }
 
         #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::asks::{self, AskError, OwnRow};
 use crate::testing::{all_rows, holds, of_kind, settings, stop};
@@ -23,6 +23,19 @@ fn read(event: u64) -> OwnRow {
         ),
         about: None,
     }
+}
+
+/// One look of a writer that has just begun.
+fn take(directory: &Path) -> std::io::Result<Vec<asks::Taken>> {
+    asks::take(directory, &mut asks::Left::default(), Duration::ZERO)
+}
+
+/// The text of a question's file.
+fn asked(row: &OwnRow) -> String {
+    format!(
+        "{{\"asked\":null,\"row\":{}}}",
+        serde_json::to_string(row).unwrap()
+    )
 }
 
 fn place(settings: &RecorderSettings) -> std::path::PathBuf {
@@ -195,24 +208,21 @@ fn lm_18_full_asks_and_other_hands_mean_no_read() {
     }
     let question = |name: &str| {
         let path = asks_directory.join(name);
-        fs::write(&path, serde_json::to_string(&read(9)).unwrap()).unwrap();
+        fs::write(&path, asked(&read(9))).unwrap();
         path
     };
     let path = question("a.ask");
     fs::set_permissions(&asks_directory, fs::Permissions::from_mode(0o777)).unwrap();
-    assert!(asks::take(&asks_directory).is_err());
+    assert!(take(&asks_directory).is_err());
     fs::set_permissions(&asks_directory, fs::Permissions::from_mode(0o700)).unwrap();
-    assert!(matches!(&asks::take(&asks_directory).unwrap()[..], [(id, Ok(_))] if id == "a"));
+    assert!(matches!(&take(&asks_directory).unwrap()[..], [(id, Ok(_))] if id == "a"));
     assert!(!path.exists(), "what is taken is gone before it is written");
     let path = question("b.ask");
     if fs::metadata(&path).unwrap().uid() == 0
         && std::os::unix::fs::chown(&asks_directory, Some(4321), None).is_ok()
     {
         std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
-        assert!(matches!(
-            &asks::take(&asks_directory).unwrap()[..],
-            [(_, Err(_))]
-        ));
+        assert!(matches!(&take(&asks_directory).unwrap()[..], [(_, Err(_))]));
     }
 }
 
@@ -234,29 +244,35 @@ fn a_question_is_bounded_in_size_kind_and_time() {
         asks::write(&settings, &long, PATIENCE),
         Err(AskError::Note(4097))
     ));
-    let large = format!(
-        "{}{}",
-        serde_json::to_string(&read(1)).unwrap(),
-        " ".repeat(40_000)
-    );
+    let large = format!("{}{}", asked(&read(1)), " ".repeat(40_000));
     for (name, text) in [
         ("a.ask", large.as_str()),
         ("b.ask", "{}"),
-        ("c.ask", &serde_json::to_string(&start).unwrap()),
+        ("c.ask", &asked(&start)),
     ] {
         fs::write(asks_directory.join(name), text).unwrap();
     }
-    let taken = asks::take(&asks_directory).unwrap();
+    let taken = take(&asks_directory).unwrap();
     assert_eq!(taken.len(), 3);
     assert!(taken.iter().all(|(_, row)| row.is_err()), "{taken:?}");
     // What nobody waits for any more is cleared away, and not written.
-    for name in ["old.ask", "old.answer", "old.part"] {
-        let path = asks_directory.join(name);
-        fs::write(&path, serde_json::to_string(&read(2)).unwrap()).unwrap();
-        let file = fs::File::options().write(true).open(&path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(90))
-            .unwrap();
+    let expired = format!(
+        "{{\"asked\":{},\"row\":{}}}",
+        u64::MAX,
+        serde_json::to_string(&read(2)).unwrap()
+    );
+    for (name, text) in [
+        ("old.ask", &*expired),
+        ("old.answer", "x"),
+        ("old.part", "x"),
+    ] {
+        fs::write(asks_directory.join(name), text).unwrap();
     }
-    assert_eq!(asks::take(&asks_directory).unwrap(), []);
-    assert_eq!(fs::read_dir(&asks_directory).unwrap().count(), 0);
+    let mut left = asks::Left::default();
+    let mut look = |second| {
+        let taken = asks::take(&asks_directory, &mut left, Duration::from_secs(second)).unwrap();
+        assert_eq!(taken, []);
+        fs::read_dir(&asks_directory).unwrap().count()
+    };
+    assert_eq!((look(0), look(30), look(90)), (2, 2, 0));
 }

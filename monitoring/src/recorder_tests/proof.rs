@@ -94,6 +94,62 @@ fn numbers_of_the_log_go_on_over_restarts_and_a_question_is_answered_lm_29() {
 }
 
 #[test]
+fn rows_become_a_segment_when_somebody_asks_and_recording_goes_on_lm_36() {
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    let mut lane = recorder.lane();
+    for round in 1..=2 {
+        (0..10).for_each(|number| lane.push(numbered("ann", number)));
+        lane.flush();
+        wait_until(&recorder, "written", |health| health.synced > 10 * round);
+        let is_sealed = crate::bundle::seal(directory.path(), "weir", Duration::from_secs(20));
+        assert!(is_sealed.unwrap());
+        let health = wait_until(&recorder, "sealed", |health| health.sealed == round);
+        assert_eq!(health.journal_rows, 0);
+        assert_eq!(latest(directory.path()).sealed.len(), 1);
+    }
+    // Nothing is there to seal.
+    let is_sealed = crate::bundle::seal(directory.path(), "weir", Duration::from_secs(20));
+    assert!(is_sealed.unwrap());
+    assert_eq!(recorder.health().sealed, 2);
+    drop(lane);
+    stop(&recorder);
+    assert_eq!(holds(directory.path()).proved, 22);
+}
+
+#[test]
+fn a_bundle_of_a_running_recorder_reaches_up_to_what_was_sealed_and_names_the_rest_lm_36() {
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    let mut lane = recorder.lane();
+    (0..10).for_each(|number| lane.push(numbered("ann", number)));
+    lane.flush();
+    wait_until(&recorder, "written", |health| health.synced == 11);
+    assert!(crate::bundle::seal(directory.path(), "weir", Duration::from_secs(20)).unwrap());
+    (10..13).for_each(|number| lane.push(numbered("ann", number)));
+    lane.flush();
+    wait_until(&recorder, "written", |health| health.synced == 14);
+    let request = crate::bundle::Request {
+        query: crate::query::Query {
+            user: Some("ann".to_owned()),
+            ..crate::query::Query::default()
+        },
+        purpose: "effective-operation".to_owned(),
+        ..crate::bundle::Request::default()
+    };
+    let to = directory.path().join("bundle");
+    let made = crate::bundle::make(directory.path(), &request, &to, &mut |_, _| ()).unwrap();
+    let counts = made.asked.counts;
+    assert_eq!((counts.rows, counts.unproved, counts.context), (10, 3, 1));
+    let outside = weir_verify::Outside::default();
+    let report = weir_verify::check_bundle(&to, &outside, None).unwrap();
+    assert!(report.holds(), "{}", report.to_text());
+    assert!(report.to_text().contains("3 rows in unproved.jsonl"));
+    drop(lane);
+    stop(&recorder);
+}
+
+#[test]
 fn a_newer_key_is_introduced_by_the_older_and_the_log_goes_on_lm_31() {
     let directory = tempfile::tempdir().unwrap();
     record(directory.path(), 10);

@@ -13,6 +13,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     looked: Option<Duration>,
+    left: asks::Left,
     waiting: Vec<(String, Receiver<()>)>,
 }
 
@@ -26,7 +27,7 @@ impl Writer {
         }
         self.asks.looked = Some(now);
         let directory = asks::place(self.layout.root(), &self.settings.node);
-        let taken = match asks::take(&directory) {
+        let taken = match asks::take(&directory, &mut self.asks.left, now) {
             Ok(taken) => taken,
             Err(error) => {
                 let error = error.to_string();

@@ -43,9 +43,10 @@ impl Due {
         match self.asked {
             Some(Asked::Checkpoint) => Some(Why::Asked),
             Some(Asked::Rotation) => Some(Why::Rotation),
-            None if now >= last + every => Some(Why::Interval),
-            None if has_unnamed && now >= last + PAUSE => Some(Why::Seal),
-            None => None,
+            // What is sealed because somebody asked brings one about as any segment does.
+            _ if now >= last + every => Some(Why::Interval),
+            _ if has_unnamed && now >= last + PAUSE => Some(Why::Seal),
+            _ => None,
         }
     }
 }
@@ -60,8 +61,10 @@ impl Writer {
         };
         if now >= self.due.looked + PAUSE {
             self.due.looked = now;
-            let asked = ask::take(&self.layout.log(&self.settings.node));
-            self.due.asked = asked.or(self.due.asked);
+            match ask::take(&self.layout.log(&self.settings.node)) {
+                Some(Asked::Seal) => return self.seal_now(),
+                asked => self.due.asked = asked.or(self.due.asked),
+            }
         }
         let every = self.settings.checkpoint;
         let Some(why) = self.due.why(now, every, has_unnamed) else {
@@ -87,6 +90,17 @@ impl Writer {
             self.due.asked = None;
         } else {
             self.due.retry = now + PAUSE;
+        }
+    }
+
+    /// Lets the rows so far become a segment, when there are any and the disk takes them.
+    fn seal_now(&mut self) {
+        let has_rows = self
+            .journal
+            .as_ref()
+            .is_some_and(|journal| journal.rows() > 0);
+        if has_rows && self.trouble.is_none() {
+            self.exchange();
         }
     }
 

@@ -3,6 +3,7 @@
 //! Decides how an investigator asks. Every look goes through `reading`: it states a purpose (LM-03) and is a row of the records
 //! itself before anything is read (LM-18).
 
+mod bundle;
 mod checkpoint;
 mod dispute;
 mod export;
@@ -83,3 +84,5 @@ pub(super) fn whole(unreadable: &[Unreadable]) -> Answer {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_reads;

@@ -43,6 +43,37 @@ impl Lab {
         lab
     }
 
+    /// A log of these people.
+    pub(crate) fn of(people: [&str; 3]) -> Lab {
+        let lab = Lab::empty();
+        lab.record_of(people, 100);
+        lab
+    }
+
+    /// A log with one request of each of these people, in this order, and segments of so many rows.
+    pub(crate) fn random(people: &[u8], segment: usize) -> Lab {
+        let lab = Lab::empty();
+        let recorder = Recorder::start(RecorderSettings {
+            segment_rows: segment,
+            ..lab.settings()
+        });
+        let recorder = recorder.unwrap();
+        let mut lane = recorder.lane();
+        for (number, person) in people.iter().enumerate() {
+            let time = 1_790_000_000_000_000 + number as i64 * 1_000;
+            let mut record = Record::new(Kind::Request, EventId(number as u64), time);
+            record.user = Some(format!("person-{person}").into());
+            lane.push(record);
+            if number % 7 == 6 {
+                lane.flush();
+                wait(|| recorder.health().queued == 0);
+            }
+        }
+        drop(lane);
+        recorder.stop(Duration::from_secs(30)).unwrap();
+        lab
+    }
+
     fn write() -> Lab {
         let lab = Lab::empty();
         lab.record(100);

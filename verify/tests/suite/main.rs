@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bits;
+mod bundle;
 mod independent;
 mod log;
 mod outside;

@@ -115,7 +115,7 @@ impl RotateKey {
 }
 
 /// Whether somebody writes there.
-fn is_running(directory: &Path) -> Result<bool, Failure> {
+pub(super) fn is_running(directory: &Path) -> Result<bool, Failure> {
     weir_monitoring::asks::is_running(directory).map_err(Failure::refused)
 }
 

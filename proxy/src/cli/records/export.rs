@@ -11,6 +11,7 @@ use weir_monitoring::export::{self, ExportError, Format, Statement};
 use weir_monitoring::query::{Order, Query};
 
 use super::super::{Answer, Failure, output};
+use super::bundle::Bundle;
 use super::filter::{Filter, WITHHELD, unknown_user};
 use super::reading::{Asked, Given, Read, Reading};
 use super::whole;
@@ -36,6 +37,8 @@ pub(crate) struct Export {
     /// The statement as JSON instead of words.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    bundle: Bundle,
 }
 
 impl Export {
@@ -44,6 +47,17 @@ impl Export {
         loaded: &Loaded,
         out: &mut (dyn Write + Send),
     ) -> Result<Answer, Failure> {
+        if let Some(to) = &self.bundle.bundle {
+            let query = super::bundle::bounded(self.filter.query(Order::Oldest, loaded)?);
+            let asked = Asked {
+                person: Some("--bundle"),
+                ..Asked::of("records export --bundle", &query)
+            };
+            return self.reading.around(loaded, &asked, |read| {
+                self.bundle
+                    .run(loaded, read, query.clone(), to, self.json, out)
+            });
+        }
         if self.output.is_none() && self.format == Format::Parquet {
             let told = "Parquet is for a file: name it with --output".to_owned();
             return Err(Failure::Arguments(told));

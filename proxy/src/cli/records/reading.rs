@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use weir_config::{Loaded, Purpose};
+use weir_host::Host;
 use weir_monitoring::asks::{self, OwnRow};
 use weir_monitoring::export::purpose;
 use weir_monitoring::query::Query;
@@ -80,6 +81,8 @@ impl<'a> Asked<'a> {
 pub(crate) struct Read {
     purpose: Purpose,
     case: Option<String>,
+    role: Option<String>,
+    reason: Option<String>,
     reader: String,
     event: EventId,
 }
@@ -105,6 +108,16 @@ impl Read {
     /// The purpose that was stated.
     pub(crate) fn purpose(&self) -> Purpose {
         self.purpose
+    }
+
+    /// Case, role and reason, as far as they were stated.
+    pub(crate) fn stated(&self) -> [Option<String>; 3] {
+        [&self.case, &self.role, &self.reason].map(Clone::clone)
+    }
+
+    /// Who reads.
+    pub(crate) fn reader(&self) -> &str {
+        &self.reader
     }
 }
 
@@ -176,7 +189,7 @@ impl Reading {
         let mut note = Map::new();
         let mut put = |name: &str, value: Value| drop(note.insert(name.to_owned(), value));
         put("command", asked.command.into());
-        put("query", asked.query.clone());
+        put("query", concealed(loaded, asked.query.clone()));
         put("uid", rustix::process::getuid().as_raw().into());
         for (name, value) in [
             ("account", &account),
@@ -221,6 +234,8 @@ impl Reading {
         Ok(Read {
             purpose,
             case: self.case.clone(),
+            role: self.role.clone(),
+            reason: self.reason.clone(),
             reader,
             event,
         })
@@ -289,6 +304,24 @@ fn write(
         about: None,
     };
     asks::write(&settings(loaded), &row, PATIENCE)
+}
+
+/// The query without a host that a mandatory list has: no row may hold one, whoever typed it (LM-28).
+fn concealed(loaded: &Loaded, mut query: Value) -> Value {
+    for field in ["host", "text"] {
+        let asked = query.get(field).and_then(Value::as_str);
+        let Some(host) = asked.and_then(|text| Host::parse_text(text).ok()) else {
+            continue;
+        };
+        let sealed = crate::sealed::load(&loaded.settings, None);
+        let is_listed = [80, 443]
+            .iter()
+            .any(|port| sealed.of_host(&host, *port).is_some());
+        if is_listed {
+            query[field] = "(mandatory list)".into();
+        }
+    }
+    query
 }
 
 /// A fault for a note, whose length is bounded.
