@@ -45,7 +45,7 @@ fn content_stays_only_with_blocked_and_warned_events_lm_04() {
     for verdict in Verdict::ALL {
         let mut record = Record::new(Kind::Request, EventId(1), 0);
         record.verdict = *verdict;
-        record.path = Some("/secret/page".into());
+        record.path = Some("/hidden/page".into());
         rows.append(1, "weir", &record);
     }
     let batch = rows.finish().unwrap();
@@ -54,7 +54,7 @@ fn content_stays_only_with_blocked_and_warned_events_lm_04() {
         .collect();
     assert_eq!(
         kept,
-        [None, Some("/secret/page"), Some("/secret/page"), None]
+        [None, Some("/hidden/page"), Some("/hidden/page"), None]
     );
 }
 

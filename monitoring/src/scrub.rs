@@ -81,7 +81,7 @@ pub fn path(path_and_query: &str) -> Cow<'_, str> {
             } else {
                 segment_of(segment, after_scheme, &mut out);
             }
-            named = token::names_secret(segment);
+            named = token::announces_secret(segment);
             let scheme = segment.ends_with(':') || segment.to_ascii_lowercase().ends_with("%3a");
             after_scheme = scheme || (after_scheme && segment.is_empty());
             out.push_str(slash);
@@ -144,7 +144,7 @@ fn name_of(name: &str, out: &mut String) {
 }
 
 fn is_no_word(part: &str) -> bool {
-    token::names_secret(part) || token::looks_secret(part)
+    token::announces_secret(part) || token::looks_secret(part)
 }
 
 /// A search term without words that look like secrets: somebody may paste one into the wrong box. Content grade; the recorder

@@ -62,10 +62,18 @@ const RANDOM: usize = 20;
 /// One that changes between capitals, small letters and digits so often is none either.
 const SHORT_RANDOM: usize = 14;
 
-/// Whether a name says that what follows is a secret.
+/// Names that, as parts of a path, as often announce something else: `/code/python`, `/pin/123`.
+const AMBIGUOUS: &[&str] = &["auth", "code", "key", "pin", "sid", "sig", "ticket"];
+
+/// Whether the name of a value (`name=value`) says that the value is a secret.
 pub(crate) fn names_secret(name: &str) -> bool {
     let name = name.trim().to_ascii_lowercase();
     NAMES.contains(&&*name)
+}
+
+/// Whether a part of a path says that the part behind it is a secret (`/token/...`).
+pub(crate) fn announces_secret(part: &str) -> bool {
+    names_secret(part) && !AMBIGUOUS.contains(&&*part.trim().to_ascii_lowercase())
 }
 
 /// Whether a part of a path, or a word of a search, is a secret by its look.
@@ -135,6 +143,7 @@ mod tests {
         ] {
             assert!(!looks_secret(word), "{word}");
         }
+        assert!(announces_secret("Token") && !announces_secret("pin"));
         assert!(names_secret("Token") && names_secret("API_KEY") && !names_secret("page"));
     }
 }

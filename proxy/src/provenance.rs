@@ -1,12 +1,16 @@
-//! Policies that were in force: their text is kept under the version that records name, for as long as records are (LM-34).
+//! Policies and lists that were in force: what the versions that records name stand for is kept for as long as records are
+//! (LM-34). Of a policy that is its text, of the lists the version that each source had in its own history.
 //!
-//! Decides where they lie, `<state>/policies/<version>.toml`, and when one goes: it is not in force, and no record that is kept
-//! by age alone can name it. What a version is, is decided by `weir_policy`.
+//! Decides where they lie, `<state>/policies/<version>.toml` and `lists-<version>.json`, and when one goes: it is not in force, and
+//! no record that is kept by age alone can name it. What a version is, is decided by `weir_policy` and `weir_categories`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use weir_config::Settings;
 
 use crate::snapshot::Snapshot;
 use crate::users::file;
@@ -31,9 +35,63 @@ fn directory(state: &Path) -> PathBuf {
 
 /// None for what is no version: it goes into a path.
 fn path(state: &Path, version: &str) -> Option<PathBuf> {
-    let is_version =
-        (1..=64).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_hexdigit());
-    is_version.then(|| directory(state).join(format!("{version}.toml")))
+    is_version(version).then(|| directory(state).join(format!("{version}.toml")))
+}
+
+fn lists_path(state: &Path, version: &str) -> Option<PathBuf> {
+    is_version(version).then(|| directory(state).join(format!("lists-{version}.json")))
+}
+
+fn is_version(version: &str) -> bool {
+    (1..=64).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Versions of the lists by source, in the words of `weir lists history`.
+pub(crate) type Sources = BTreeMap<String, u64>;
+
+/// Keeps which version each source had while the lists of a snapshot were in force. Called once their history is up to date.
+pub(crate) fn keep_lists(snapshot: &Snapshot) {
+    let kept = crate::versions::history(&snapshot.settings)
+        .versions(None)
+        .map_err(|error| error.to_string())
+        .and_then(|known| {
+            let mut sources = Sources::new();
+            for version in known.versions {
+                let last = sources.entry(version.source).or_default();
+                *last = version.number.max(*last);
+            }
+            let place = lists_path(&snapshot.settings.state, &snapshot.lists_version);
+            let place = place.ok_or("the lists have no version")?;
+            let text = serde_json::to_string(&sources).map_err(|error| error.to_string())?;
+            // The first is the one that was in force when it came; later ones only say that it still is.
+            put(&place, text.as_bytes()).map_err(|error| error.to_string())
+        });
+    if let Err(error) = kept {
+        tracing::warn!(
+            %error,
+            "the versions of the lists in force cannot be kept: records that name them resolve to no version of a list later"
+        );
+    }
+}
+
+/// What [`keep_lists`] kept; None when it is not kept.
+pub(crate) fn lists(state: &Path, version: &str) -> Option<Sources> {
+    let text = fs::read_to_string(lists_path(state, version)?).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Makes a file, or marks one that is there as of now.
+fn put(path: &Path, contents: &[u8]) -> io::Result<()> {
+    match File::options().write(true).open(path) {
+        Ok(file) => file.set_modified(SystemTime::now()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(directory) = path.parent() {
+                file::make_private(directory)?;
+            }
+            file::replace(path, contents, 0o600)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Keeps the policy of a snapshot that is about to be in force. A failure is told and holds nothing up: filtering goes first.
@@ -50,23 +108,44 @@ pub(crate) fn keep(snapshot: &Snapshot) {
 fn try_keep(state: &Path, version: &str, text: &str) -> io::Result<()> {
     let path = path(state, version)
         .ok_or_else(|| io::Error::other(format!("{version:?} is no version of a policy")))?;
-    file::make_private(&directory(state))?;
-    match File::options().write(true).open(&path) {
-        Ok(file) => file.set_modified(SystemTime::now()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            file::replace(&path, text.as_bytes(), 0o600)
-        }
-        Err(error) => Err(error),
+    put(&path, text.as_bytes())
+}
+
+/// Marks policy and lists in force as such, and removes those whose time is over.
+pub(crate) fn tend(snapshot: &Snapshot) {
+    keep(snapshot);
+    let settings = &snapshot.settings;
+    if let Some(lists) = lists_path(&settings.state, &snapshot.lists_version)
+        && lists.exists()
+    {
+        // A failure leaves it as old as it was.
+        let _ = put(&lists, &[]);
+    }
+    if let Err(error) = prune(
+        &settings.state,
+        &snapshot.policy_version,
+        settings.records.retain,
+    )
+    .and_then(|()| prune_lists(settings, &snapshot.lists_version))
+    {
+        tracing::warn!(%error, "policies whose time is over cannot be removed");
     }
 }
 
-/// Marks the policy in force as such, and removes those whose time is over.
-pub(crate) fn tend(snapshot: &Snapshot) {
-    keep(snapshot);
-    let (settings, version) = (&snapshot.settings, &*snapshot.policy_version);
-    if let Err(error) = prune(&settings.state, version, settings.records.retain) {
-        tracing::warn!(%error, "policies whose time is over cannot be removed");
+fn prune_lists(settings: &Settings, in_force: &str) -> io::Result<()> {
+    for entry in fs::read_dir(directory(&settings.state))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let version = name.to_str().and_then(|name| name.strip_prefix("lists-"));
+        let version = version.and_then(|name| name.strip_suffix(".json"));
+        let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+        if version.is_some_and(|version| version != in_force)
+            && age > settings.records.retain.saturating_add(SLACK)
+        {
+            fs::remove_file(entry.path())?;
+        }
     }
+    Ok(())
 }
 
 fn prune(state: &Path, in_force: &str, retain: Duration) -> io::Result<()> {

@@ -198,8 +198,15 @@ pub(crate) async fn mandatory(shared: &Arc<Shared>, state: &Arc<State>) -> bool 
 
 /// Makes versions of lists that no command changed, after they are in force and off the control thread.
 pub(crate) async fn note_versions(shared: &Arc<Shared>, imported: bool) {
-    let settings = shared.snapshot.load().settings.clone();
-    let noted = tokio::task::spawn_blocking(move || crate::versions::note(&settings, imported));
+    let snapshot = shared.snapshot.load_full();
+    let shared = Arc::clone(shared);
+    let noted = tokio::task::spawn_blocking(move || {
+        crate::versions::note(&snapshot.settings, imported);
+        // Else what was noted may be of the next lists, which will be noted as well.
+        if shared.snapshot.load().lists_version == snapshot.lists_version {
+            provenance::keep_lists(&snapshot);
+        }
+    });
     if noted.await.is_err() {
         tracing::warn!("a change of lists has no version in their history: a fault of Weir's own");
     }

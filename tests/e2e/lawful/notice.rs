@@ -30,6 +30,10 @@ fn press(browser: &mut Browser, title: &str) {
         let now = browser.evaluate("document.title").ok()?;
         (now == title).then_some(())
     });
+    // Until it has loaded, so that the next visit does not take its end for its own.
+    let wait = "new Promise(done => { const look = () => document.readyState == 'complete' ? setTimeout(() => \
+                done('loaded'), 300) : setTimeout(look, 50); look() })";
+    assert_eq!(browser.evaluate(wait).unwrap(), "loaded");
 }
 
 #[test]

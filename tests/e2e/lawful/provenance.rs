@@ -44,6 +44,7 @@ fn an_event_resolves_to_the_policy_rule_lists_entry_and_build_that_decided_it_lm
         "id = \"no-gambling\"",
         "\"bet.test\" in gambling",
         &row.text("lists_version"),
+        "lists 1",
         "list version: lists, version 1",
         "authorisation 1",
         "Weir 0.",

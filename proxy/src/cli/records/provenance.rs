@@ -223,12 +223,28 @@ fn rule_text(text: &str, id: &str) -> Result<String, String> {
     Ok(format!("{id}, line {}:\n{}", rule.line, own.join("\n")))
 }
 
+/// Each list with its version.
+fn told(version: &str, sources: &provenance::Sources) -> String {
+    let each: Vec<String> = sources
+        .iter()
+        .map(|(source, number)| format!("{source} {number}"))
+        .collect();
+    let each = match each.is_empty() {
+        true => "those inside the program".to_owned(),
+        false => each.join(", "),
+    };
+    format!("version {version} of all lists together; of each (`weir lists history`): {each}")
+}
+
 fn lists(loaded: &Loaded, event: &Event, found: &mut Found) {
     match &event.lists_version {
-        Some(version) => found.put(
-            "lists",
-            Ok(format!("version {version} of all lists together")),
-        ),
+        Some(version) => {
+            let kept = provenance::lists(&loaded.settings.state, version);
+            let why = format!(
+                "version {version}: which version each list had then is not kept: its time is over, or it was in force for a moment only"
+            );
+            found.put("lists", kept.map(|kept| told(version, &kept)).ok_or(why));
+        }
         None => found.put("lists", Err("the row names no version".to_owned())),
     }
     let Some(list) = &event.list else { return };
