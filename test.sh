@@ -18,6 +18,7 @@ need chromium chromium
 need certutil libnss3-tools
 need mount mount
 need faketime faketime
+python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
     echo "installing:$missing"
     sudo=""
@@ -26,6 +27,15 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 -- one word a package
     $sudo apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null
 fi
+# Other tools that exports must read the same in; from PyPI, since Debian has none of them.
+readers="${CARGO_TARGET_DIR:-target}/readers"
+"$readers/bin/python" -c 'import duckdb' 2>/dev/null || {
+    python3 -m venv "$readers"
+    "$readers/bin/pip" install --quiet --disable-pip-version-check 'duckdb>=1.4,<3'
+}
+WEIR_READERS="$(cd "$readers" && pwd)"
+export WEIR_READERS
+
 cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
 
 cargo fmt --all --check

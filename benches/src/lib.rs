@@ -4,12 +4,14 @@
 pub mod keywords;
 mod naive;
 mod sites;
+mod traffic;
 mod weir;
 
 use std::path::{Path, PathBuf};
 
 pub use naive::{Naive, Sorted};
 pub use sites::{listed, spread, top_sites, unlisted};
+pub use traffic::Traffic;
 pub use weir::{Running, find};
 
 /// True when each bench is only to show that it runs: under `cargo test`, and with `-- --test`. Data is small then.

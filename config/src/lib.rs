@@ -7,6 +7,7 @@ mod check;
 mod document;
 mod fault;
 pub mod keys;
+pub mod law;
 pub mod lists;
 pub mod policy_file;
 pub mod reference;
@@ -21,14 +22,14 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{Fault, Faults};
 pub use policy_file::{
-    Action, CategoryLimit, ClockTime, Day, Group, HostSelector, Otherwise, Period, PolicyFile,
-    Profile, Purpose, RuleFile, Term,
+    Action, CategoryLimit, ClockTime, ContentKeeping, Day, Group, HostSelector, Otherwise, Period,
+    PolicyFile, Profile, Purpose, RuleFile, Term,
 };
 pub use settings::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListFormat,
     ListSource, Listener, Lists, Log, LogFormat, LogLevel, Login, LoginMode, MandatoryList,
-    Missing, Origin, Place, PortRange, Records, Refresh, RegisteredNetwork, Resolver, Settings,
-    UnknownNetwork, Warn,
+    Missing, Notice, NoticeMode, Origin, Place, PortRange, Records, Refresh, RegisteredNetwork,
+    Resolver, Settings, UnknownNetwork, Warn, Witness,
 };
 pub use text::did_you_mean;
 
@@ -156,7 +157,7 @@ fn read_settings(source: &Source, base: &Base) -> (Settings, Report) {
 
 fn read_policy(source: &Source) -> (PolicyFile, Report) {
     let document = Document::parse(source.file.clone(), &source.text, keys::POLICY);
-    let policy = policy_file::read::policy(&document.root(), source.file.clone());
+    let policy = policy_file::read::policy(&document.root(), source.file.clone(), &source.text);
     (policy, document.into_report())
 }
 

@@ -27,7 +27,7 @@ This page is generated from the table that Weir itself reads by (`config/src/key
 
 const RESTART: &str = "
 A reload takes up every key but these, for which Weir must be started again: `state`, `threads`, `[[listener]]`, \
-`[console]`, `[log]`, and of `[records]` `flush`, `sync`, `segment_rows`, `seal_after`, `checkpoint` and `queue`.
+`[console]`, `[log]`, and of `[records]` `flush`, `sync`, `segment_rows`, `seal_after`, `checkpoint`, `queue` and `[[records.witness]]`.
 ";
 
 /// The text of `docs/configuration.md`.

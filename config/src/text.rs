@@ -25,9 +25,19 @@ pub(crate) fn check(text: &str, kind: &Kind) -> Result<String, String> {
         Kind::Extension => extension(text),
         Kind::ContentType => content_type(text),
         Kind::Zone => zone(text),
+        Kind::Language => language(text),
         _ => Ok(()),
     };
     checked.map(|()| text.to_owned())
+}
+
+fn language(text: &str) -> Result<(), String> {
+    let part = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    ensure(text.len() <= 35 && text.split('-').all(part), || {
+        format!("{text:?} is no tag of a language, such as \"en-GB\"")
+    })
 }
 
 fn line(text: &str, max: usize) -> Result<(), String> {

@@ -81,10 +81,20 @@ pub struct Notice {
     pub school: String,
     /// Mail address or URL for questions and reviews; empty when none is configured.
     pub contact: String,
+    /// The school's own words, by paragraphs.
+    pub own: Vec<String>,
+    /// Their language, as a tag.
+    pub language: String,
+    /// Version of the notice that people are given (LM-06).
+    pub notice_version: String,
     /// Recorded for every request.
     pub always: Vec<Recorded>,
-    /// Recorded only when a request is blocked or warned about (LM-04).
+    /// Recorded only when a request is blocked or warned about (LM-04); nothing while no authorisation is in force.
     pub when_blocked: Vec<Recorded>,
+    /// Rules that keep the same of what they let through, in words (LM-04).
+    pub kept_by_rules: Vec<String>,
+    /// On what authority, in a sentence (LM-01, LM-02).
+    pub basis: String,
     /// Why there are records, in words (LM-03).
     pub purposes: Vec<String>,
     /// How a person is recognised, in words: by login, device or network (LM-35).

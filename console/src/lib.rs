@@ -11,5 +11,6 @@ mod route;
 mod server;
 
 pub use control::{Check, Control, Health, Notice, Recorded, State};
-pub use route::Hosts;
+pub use pages::{NoticeForm, notice_page};
+pub use route::{Hosts, STYLE};
 pub use server::serve;

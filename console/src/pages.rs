@@ -26,37 +26,90 @@ pub(crate) fn index(health: &Health) -> String {
 /// What is recorded, in words for everyone who uses the network (LM-06, LM-19).
 pub(crate) fn notice(notice: &Notice) -> String {
     let mut page = Page::new("What is recorded");
-    page.text(&format!(
+    page.recorded(notice);
+    page.finish()
+}
+
+/// What the notice needs where it is shown before somebody's first page. Addresses are the caller's, and escaped here.
+#[derive(Clone, Copy, Debug)]
+pub struct NoticeForm<'a> {
+    /// Address of [`crate::STYLE`].
+    pub style: &'a str,
+    /// Where the click posts to.
+    pub action: &'a str,
+    /// Names and values of what it carries.
+    pub fields: &'a [(&'a str, &'a str)],
+}
+
+/// The same as a page of its own with a button by which somebody says that they have read it.
+pub fn notice_page(notice: &Notice, form: &NoticeForm<'_>) -> String {
+    let mut page = Page::styled("Before you go on: what is recorded", form.style);
+    page.recorded(notice);
+    page.form(form);
+    page.finish()
+}
+
+impl Page {
+    fn recorded(&mut self, notice: &Notice) {
+        let page = self;
+        if !notice.own.is_empty() {
+            page.fixed("<div lang=\"");
+            page.escaped(&notice.language);
+            page.fixed("\">\n");
+            notice.own.iter().for_each(|text| page.text(text));
+            page.fixed("</div>\n");
+        }
+        page.text(&format!(
         "Web traffic at {} passes through Weir, a filter. It decides what may be opened, shares \
          the line fairly, and keeps a record.",
         notice.school
     ));
-    page.heading("Recorded for every request");
-    page.fields(&notice.always);
-    page.heading("Recorded only when something is blocked or warned about");
-    page.fields(&notice.when_blocked);
-    page.heading("Never recorded");
-    page.text(
-        "What pages say, what you type into them, pictures of your screen, passwords and \
+        page.heading("Recorded for every request");
+        page.fields(&notice.always);
+        page.heading("Recorded only when something is blocked or warned about");
+        page.fields(&notice.when_blocked);
+        if !notice.kept_by_rules.is_empty() {
+            page.heading("Recorded under a rule of its own");
+            page.list(&notice.kept_by_rules);
+        }
+        page.heading("On what authority");
+        page.text(&notice.basis);
+        page.heading("Never recorded");
+        page.text(
+            "What pages say, what you type into them, pictures of your screen, passwords and \
          cookies.",
-    );
-    page.heading("How you are recognised");
-    page.list(&notice.identification);
-    page.heading("Why");
-    page.list(&notice.purposes);
-    page.heading("How long, and who looks");
-    page.text(&format!(
-        "Records are kept for {}, then removed. Only people nominated by the school search \
+        );
+        page.heading("How you are recognised");
+        page.list(&notice.identification);
+        page.heading("Why");
+        page.list(&notice.purposes);
+        page.heading("How long, and who looks");
+        page.text(&format!(
+            "Records are kept for {}, then removed. Only people nominated by the school search \
          them, and every search states its purpose.",
-        span(notice.retention)
-    ));
-    page.heading("Questions");
-    page.contact(&notice.contact);
-    page.text(&format!(
-        "This notice belongs to policy version {}.",
-        notice.version
-    ));
-    page.finish()
+            span(notice.retention)
+        ));
+        page.heading("Questions");
+        page.contact(&notice.contact);
+        page.text(&format!(
+            "This is version {} of the notice; it belongs to policy version {}.",
+            notice.notice_version, notice.version
+        ));
+    }
+
+    fn form(&mut self, form: &NoticeForm<'_>) {
+        self.fixed("<form method=\"post\" action=\"");
+        self.escaped(form.action);
+        self.fixed("\">\n");
+        for (name, value) in form.fields {
+            self.fixed("<input type=\"hidden\" name=\"");
+            self.escaped(name);
+            self.fixed("\" value=\"");
+            self.escaped(value);
+            self.fixed("\">\n");
+        }
+        self.fixed("<button>I have read this</button>\n</form>\n");
+    }
 }
 
 /// For addresses that are no page.
@@ -72,11 +125,17 @@ struct Page(String);
 
 impl Page {
     fn new(title: &'static str) -> Page {
+        Page::styled(title, "/style.css")
+    }
+
+    fn styled(title: &'static str, style: &str) -> Page {
         let mut page = Page(String::with_capacity(4096));
         page.fixed("<!doctype html>\n<html lang=\"en-GB\">\n<head>\n<meta charset=\"utf-8\">\n");
         page.fixed("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
         page.element("title", title);
-        page.fixed("<link rel=\"stylesheet\" href=\"/style.css\">\n</head>\n<body>\n<main>\n");
+        page.fixed("<link rel=\"stylesheet\" href=\"");
+        page.escaped(style);
+        page.fixed("\">\n</head>\n<body>\n<main>\n");
         page.element("h1", title);
         page
     }
@@ -227,6 +286,11 @@ mod tests {
         Notice {
             school: HOSTILE.into(),
             contact: HOSTILE.into(),
+            own: vec![HOSTILE.into()],
+            language: HOSTILE.into(),
+            notice_version: HOSTILE.into(),
+            kept_by_rules: vec![HOSTILE.into()],
+            basis: HOSTILE.into(),
             always: vec![recorded("host")],
             when_blocked: vec![recorded("path")],
             purposes: vec![HOSTILE.into()],

@@ -8,7 +8,8 @@ use http_body_util::Full;
 use crate::control::{Control, State};
 use crate::pages;
 
-const STYLE: &str = include_str!("../assets/style.css");
+/// The style sheet of every page.
+pub const STYLE: &str = include_str!("../assets/style.css");
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";

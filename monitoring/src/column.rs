@@ -1,7 +1,7 @@
 //! Columns: how a value becomes an Arrow cell, and which grade decides whether it may (LM-04, LM-07).
 //!
 //! A column can only be appended to through [`Graded`], so a field without a grade does not compile, and a content-grade
-//! field cannot be written without asking whether the row may keep content. Which columns there are is decided in `record`.
+//! field takes only what came through the gate of `content`. Which columns there are is decided in `record`.
 
 use std::fmt::Write;
 use std::marker::PhantomData;
@@ -15,6 +15,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, TimeUnit};
 
+use crate::content::Kept;
 use crate::event::EventId;
 use crate::scrub;
 use crate::words::Word;
@@ -24,7 +25,7 @@ use crate::words::Word;
 pub enum Grade {
     /// Time, person, device, address, host, port, bytes, verdict, category, rule.
     Event,
-    /// Path and, later, query, search term, title, file name.
+    /// Path and search term.
     Content,
 }
 
@@ -116,7 +117,7 @@ impl<G, C: Default> Default for Graded<G, C> {
 }
 
 impl<C: Cells> Graded<Event, C> {
-    pub(crate) fn append<V: ?Sized>(&mut self, _keeps_content: bool, value: &V)
+    pub(crate) fn append<V: ?Sized>(&mut self, _flagged: bool, value: &V)
     where
         C: Put<V>,
     {
@@ -125,11 +126,12 @@ impl<C: Cells> Graded<Event, C> {
 }
 
 impl<C: Optional> Graded<Content, C> {
-    pub(crate) fn append<V: ?Sized>(&mut self, keeps_content: bool, value: &V)
+    /// Takes [`Kept`] and no other type: what did not come through the gate is no field of this grade.
+    pub(crate) fn append(&mut self, flagged: bool, value: &Option<Kept>)
     where
-        C: Put<V>,
+        C: Put<Option<Kept>>,
     {
-        if keeps_content {
+        if value.as_ref().is_some_and(|kept| kept.stays(flagged)) {
             self.cells.put(value);
         } else {
             self.cells.put_none();
@@ -241,6 +243,10 @@ cells! {
     MaybePath [const BOUND: usize] [BOUND] StringBuilder, true, DataType::Utf8
 }
 cells! {
+    /// A search term that may be missing, without words that look like secrets (LM-10); scrubbed, at most `BOUND` bytes.
+    MaybeTerm [const BOUND: usize] [BOUND] StringBuilder, true, DataType::Utf8
+}
+cells! {
     /// An IP address as text, so that every engine can show and compare it.
     Address [] [] StringBuilder, true, DataType::Utf8
 }
@@ -299,6 +305,20 @@ impl<const BOUND: usize, S: Deref<Target = str>> Put<Option<S>> for MaybePath<BO
         let value = value.as_deref().map(scrub::path);
         self.0
             .append_option(value.as_deref().map(|value| scrub::text(value, BOUND)));
+    }
+}
+
+impl<const BOUND: usize, S: Deref<Target = str>> Put<Option<S>> for MaybeTerm<BOUND> {
+    fn put(&mut self, value: &Option<S>) {
+        let value = value.as_deref().map(scrub::term);
+        self.0
+            .append_option(value.as_deref().map(|value| scrub::text(value, BOUND)));
+    }
+}
+
+impl<const BOUND: usize> Optional for MaybeTerm<BOUND> {
+    fn put_none(&mut self) {
+        self.0.append_null();
     }
 }
 

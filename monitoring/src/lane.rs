@@ -22,12 +22,17 @@ pub(crate) const MESSAGES: usize = 4096;
 /// Emptied vectors kept for the lanes: at most about 8 MB.
 const SPARE: usize = 16;
 
+/// Called once what came before it is synced; dropped without a call when that cannot be said.
+pub(crate) type Done = Box<dyn FnOnce() + Send>;
+
 /// What the writer is told.
 pub(crate) enum Message {
     /// Records of a lane, already admitted.
     Rows(Vec<Record>),
     /// A row about the records themselves; never refused. Answered once it is synced.
     Own(Box<Record>, SyncSender<()>),
+    /// Sync everything that came before, at once.
+    Sync(Done),
     /// Write what there is and end; with a stop row when in good order.
     End {
         in_order: bool,
@@ -239,13 +244,25 @@ impl Lane {
         self.shared.writable.load(Ordering::Relaxed)
     }
 
-    fn hand_over(&mut self) {
-        let admitted = self.shared.admit(self.rows.len());
+    /// Hands over what is held and has `done` called once it is on the disk, for which a sync is made at once; rows of other
+    /// threads that wait at that time share it. `done` is dropped without a call when that will not be: a row was dropped, or
+    /// the disk takes nothing. Never waits itself.
+    pub fn secure(&mut self, done: impl FnOnce() + Send + 'static) {
+        if self.is_writable() && (self.rows.is_empty() || self.hand_over()) {
+            // Dropped with the message when the writer is full or gone.
+            let _ = self.writer.try_send(Message::Sync(Box::new(done)));
+        }
+    }
+
+    /// Whether all of it went to the writer.
+    fn hand_over(&mut self) -> bool {
+        let held = self.rows.len();
+        let admitted = self.shared.admit(held);
         self.shared
             .drop_rows(self.rows.get(admitted..).unwrap_or_default());
         self.rows.truncate(admitted);
         if self.rows.is_empty() {
-            return;
+            return false;
         }
         let rows = std::mem::replace(&mut self.rows, self.shared.spare());
         if let Err(
@@ -255,7 +272,9 @@ impl Lane {
         {
             self.shared.release(rows.len());
             self.shared.drop_rows(&rows);
+            return false;
         }
+        admitted == held
     }
 }
 

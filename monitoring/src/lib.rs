@@ -8,13 +8,17 @@
 //! no row is lost silently, none is altered, and content is kept only where it may be (LM-04, LM-33).
 
 mod adapt;
+pub mod asks;
+pub mod basis;
 pub mod bundle;
 mod clock;
 mod column;
+mod content;
 mod event;
 pub mod export;
 mod frame;
 mod health;
+mod index;
 mod journal;
 mod keeper;
 mod lane;
@@ -39,6 +43,7 @@ mod settings;
 mod testing;
 #[cfg(test)]
 mod timing_tests;
+mod token;
 mod trouble;
 mod words;
 mod writer;
@@ -46,7 +51,9 @@ mod writer;
 pub use adapt::Cells;
 /// Rows in the columns of [`schema`].
 pub use arrow::array::RecordBatch;
+pub use basis::Basis;
 pub use column::{Column, Grade};
+pub use content::{Grounds, Kept, Permit};
 pub use event::{EventId, EventIdError, EventIds};
 pub use health::RecorderHealth;
 pub use lane::Lane;
@@ -54,4 +61,4 @@ pub use paths::Period;
 pub use record::{Col, Record, columns, schema};
 pub use recorder::Recorder;
 pub use settings::{RecorderError, RecorderSettings, StopError};
-pub use words::{End, Identity, Initiator, Kind, UnknownWord, Verdict};
+pub use words::{Confidence, End, Identity, Informed, Initiator, Kind, UnknownWord, Verdict};

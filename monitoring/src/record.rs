@@ -13,11 +13,12 @@ use arrow::datatypes::{Field, Schema, SchemaRef, UInt16Type, UInt32Type, UInt64T
 use arrow::error::ArrowError;
 
 use crate::column::{
-    Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybePath, MaybeText, Moment,
-    Number, OneOf, Text,
+    Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybePath, MaybeTerm,
+    MaybeText, Moment, Number, OneOf, Text,
 };
+use crate::content::Kept;
 use crate::event::EventId;
-use crate::words::{End, Identity, Initiator, Kind, Verdict};
+use crate::words::{Confidence, End, Identity, Informed, Initiator, Kind, Verdict};
 
 /// A grade of the table as a type; any other word is an error at compile time.
 macro_rules! grade {
@@ -46,9 +47,14 @@ macro_rules! record {
     ) => {
         /// One row, before the recorder adds `seq` and `node`.
         ///
-        /// The fields are the table of `docs/records.md`. Texts are scrubbed and bounded when they are written. Content-grade
-        /// fields are written only when [`Record::keeps_content`] holds, whatever stands in them (LM-04), and `Debug`
-        /// never shows them (LM-10).
+        /// The fields are the table of `docs/records.md`. Texts are scrubbed and bounded when they are written. A content-grade
+        /// field takes nothing but what a [`Permit`](crate::Permit) let in (LM-04), and `Debug` never shows it (LM-10):
+        ///
+        /// ```compile_fail
+        /// use weir_monitoring::{EventIds, Kind, Record};
+        /// let mut record = Record::new(Kind::Request, EventIds::new().next(), 0);
+        /// record.path = Some("/page".into());
+        /// ```
         #[derive(Clone)]
         pub struct Record {
             $($(#[doc = $doc])+ pub $name: $ty,)+
@@ -98,11 +104,11 @@ macro_rules! record {
         impl Rows {
             /// Adds one row.
             pub(crate) fn append(&mut self, seq: u64, node: &str, record: &Record) {
-                let keeps = record.keeps_content();
+                let flagged = record.is_flagged();
                 self.count += 1;
-                self.seq.append(keeps, &seq);
-                self.node.append(keeps, node);
-                $(self.$name.append(keeps, &record.$name);)+
+                self.seq.append(flagged, &seq);
+                self.node.append(flagged, node);
+                $(self.$name.append(flagged, &record.$name);)+
             }
 
             /// The rows so far as one batch of [`schema`].
@@ -148,6 +154,12 @@ record! {
         identity: Identity => OneOf, event, "word";
         /// Age of that identification: since the password was last verified.
         identity_age: Option<u32> => MaybeNumber<UInt32Type>, event, "s";
+        /// How long after it such an identification is relied on.
+        identity_expires: Option<u32> => MaybeNumber<UInt32Type>, event, "s";
+        /// How far the identification may be relied on (LM-35): `stale` once it is older than that.
+        confidence: Confidence => OneOf, event, "word";
+        /// Whether whoever asked had been given the monitoring notice (LM-06): without it a row has no content.
+        notice: Informed => OneOf, event, "word";
         /// Address of the client.
         client: Option<IpAddr> => Address, event, "IPv4 or IPv6 address";
         /// Port of the client.
@@ -162,8 +174,11 @@ record! {
         host: Option<Arc<str>> => MaybeText<255>, event, "at most 255 bytes";
         /// Port of the target.
         port: u16 => Number<UInt16Type>, event, "port, 0: none";
-        /// Path of the target, without query, user names and values of parameters; only for blocked and warned events.
-        path: Option<Box<str>> => MaybePath<2048>, content, "at most 2048 bytes";
+        /// Path of the target, without query, user names and values of parameters; only for blocked and warned events, and
+        /// those of a rule that keeps content.
+        path: Option<Kept> => MaybePath<2048>, content, "at most 2048 bytes";
+        /// What somebody searched for on a site that Weir knows as a search engine (AF-08); only as `path` is.
+        term: Option<Kept> => MaybeTerm<512>, content, "at most 512 bytes";
         /// Address that was dialled.
         origin: Option<IpAddr> => Address, event, "IPv4 or IPv6 address";
         /// Name in the TLS hello, when it differs from the host.
@@ -222,6 +237,12 @@ impl Record {
             profile: None,
             identity: Identity::None,
             identity_age: None,
+            identity_expires: None,
+            confidence: Confidence::None,
+            notice: match kind.is_about_weir() {
+                true => Informed::Exempt,
+                false => Informed::None,
+            },
             client: None,
             client_port: 0,
             listener: None,
@@ -230,6 +251,7 @@ impl Record {
             host: None,
             port: 0,
             path: None,
+            term: None,
             origin: None,
             sni: None,
             ech: false,
@@ -255,13 +277,15 @@ impl Record {
     /// Takes away everything that tells of the address: where it was, what it was called, what lists said of it. What is left
     /// names the mandatory list, the rule and the event (LM-28).
     pub fn conceal_address(&mut self) {
-        (self.host, self.path, self.sni) = (None, None, None);
+        (self.host, self.sni) = (None, None);
+        (self.path, self.term) = (None, None);
         (self.origin, self.port) = (None, 0);
         (self.category, self.categories, self.entry) = (None, None, None);
     }
 
-    /// Whether content-grade fields of this row are kept: only for what was blocked or flagged (LM-04).
-    pub fn keeps_content(&self) -> bool {
+    /// Whether the row is of something that was blocked or flagged: content that a [`Permit`](crate::Permit) let in for that
+    /// reason is written only then (LM-04).
+    pub fn is_flagged(&self) -> bool {
         matches!(self.verdict, Verdict::Block | Verdict::Warn)
     }
 }

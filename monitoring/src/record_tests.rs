@@ -30,13 +30,13 @@ fn every_field_of_the_schema_says_its_grade_unit_and_meaning_lm_07() {
 }
 
 #[test]
-fn only_the_path_is_content_lm_04() {
+fn path_and_search_term_are_content_and_nothing_else_lm_04() {
     let content: Vec<&str> = columns()
         .iter()
         .filter(|column| column.grade == Grade::Content)
         .map(|column| column.name)
         .collect();
-    assert_eq!(content, ["path"]);
+    assert_eq!(content, ["path", "term"]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn hostile_text_is_stored_on_one_line_and_bounded_threats_6() {
     let mut record = Record::new(Kind::Request, EventId(1), 0);
     record.verdict = Verdict::Block;
     record.user = Some("eve\n2026,allow\u{202e}".into());
-    record.path = Some(format!("/{}", "x".repeat(10_000)).into_boxed_str());
+    record.path = Some(format!("/{}", "x".repeat(10_000)).into());
     let mut rows = Rows::default();
     rows.append(1, "weir", &record);
     let batch = rows.finish().unwrap();

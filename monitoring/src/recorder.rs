@@ -26,6 +26,8 @@ use crate::writer::{Parts, Writer};
 
 /// Tasks on their way to the keeper; each only says that there is something to look at.
 const TASKS: usize = 16;
+/// Pause between two looks at whether a row can still be written.
+const OWN_PAUSE: Duration = Duration::from_millis(20);
 /// How long a recorder that is dropped without [`Recorder::stop`] waits for what is in memory to be written.
 const DROP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -130,6 +132,30 @@ impl Recorder {
     /// Whether records reach the disk at present: for a proxy that refuses traffic while they do not. One atomic load.
     pub fn is_writable(&self) -> bool {
         self.shared.writable.load(Ordering::Relaxed)
+    }
+
+    /// Writes a row about the records themselves; true once it is synced, false when that is not so by the deadline or cannot
+    /// be at present.
+    pub(crate) fn write_own(&self, row: Record, deadline: Duration) -> bool {
+        let (done, answer) = sync_channel(1);
+        let until = Instant::now() + deadline;
+        if self
+            .writer
+            .try_send(Message::Own(Box::new(row), done))
+            .is_err()
+        {
+            return false;
+        }
+        loop {
+            match answer.recv_timeout(OWN_PAUSE) {
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if !self.is_writable() || Instant::now() >= until {
+                return false;
+            }
+        }
     }
 
     /// Removes what retention has made due, which otherwise happens every hour; false when that is not done by the deadline.

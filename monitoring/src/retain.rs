@@ -76,6 +76,8 @@ pub(crate) fn remove(layout: &Layout, due: &Due) -> io::Result<()> {
         .join(format!("{REMOVED_PREFIX}{}", due.period));
     std::fs::rename(&due.directory, &aside)?;
     std::fs::remove_dir_all(&aside)?;
+    // Lines of segments that are gone do no harm.
+    let _ = crate::index::remove(layout, &due.directory);
     sync_directory(&layout.segments())
 }
 

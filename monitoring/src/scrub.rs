@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use crate::token;
+
 /// Long enough for any cut mark, `\u{+18446744073709551615}`.
 const MARK: usize = 26;
 
@@ -50,7 +52,7 @@ pub(crate) fn is_plain(raw: &str, bound: usize) -> bool {
 }
 
 /// What an address bar shows after the host, without what may be a secret: no query, no fragment, path parameters
-/// (`;jsessionid=...`) by name only, and of addresses within the path (`/http://joe:secret@b/`) neither user name nor
+/// (`;jsessionid=...`) by name only, no part that is a secret by its look or by the name before it (`/token/...`), and of addresses within the path (`/http://joe:secret@b/`) neither user name nor
 /// password nor query. Percent-encoding hides nothing. Applied twice it changes nothing more. Content grade; the recorder
 /// applies it to every path it writes, then bounds and escapes it.
 pub fn path(path_and_query: &str) -> Cow<'_, str> {
@@ -58,10 +60,12 @@ pub fn path(path_and_query: &str) -> Cow<'_, str> {
         .find(['?', '#'])
         .unwrap_or(path_and_query.len());
     let path = path_and_query.get(..end).unwrap_or_default();
-    if !path.contains([';', '@', '%']) {
+    if !path.contains([';', '@', '%', '=']) && !path.split('/').any(is_no_word) {
         return Cow::Borrowed(path);
     }
     let mut out = String::with_capacity(path.len());
+    // The part before names a secret, as in `/token/...`.
+    let mut named = false;
     // Within an address: what comes before an @ is who signs in there, with a password or without.
     let mut after_scheme = false;
     for (at, part) in path.split('/').enumerate() {
@@ -72,7 +76,12 @@ pub fn path(path_and_query: &str) -> Cow<'_, str> {
         let has_query = rest.len() + question.len() < part.len();
         loop {
             let (segment, slash) = up_to(rest, '/');
-            segment_of(segment, after_scheme, &mut out);
+            if named && !segment.is_empty() {
+                out.push('\u{2026}');
+            } else {
+                segment_of(segment, after_scheme, &mut out);
+            }
+            named = token::names_secret(segment);
             let scheme = segment.ends_with(':') || segment.to_ascii_lowercase().ends_with("%3a");
             after_scheme = scheme || (after_scheme && segment.is_empty());
             out.push_str(slash);
@@ -107,7 +116,7 @@ fn segment_of(segment: &str, is_authority: bool, out: &mut String) {
         out.push_str("\u{2026}@");
     }
     let (name, mut mark) = up_to(kept, ';');
-    out.push_str(name);
+    name_of(name, out);
     let mut rest = kept.get(name.len() + mark.len()..).unwrap_or_default();
     while !mark.is_empty() {
         let (parameter, next) = up_to(rest, ';');
@@ -119,6 +128,38 @@ fn segment_of(segment: &str, is_authority: bool, out: &mut String) {
         rest = rest.get(parameter.len() + next.len()..).unwrap_or_default();
         mark = next;
     }
+}
+
+/// What a part of a path is called: without a value that a name such as `token=` announces, and nothing of what looks like a
+/// secret.
+fn name_of(name: &str, out: &mut String) {
+    let (key, equals) = up_to(name, '=');
+    if !equals.is_empty() && token::names_secret(key) {
+        out.extend([key, equals, "\u{2026}"]);
+    } else if token::looks_secret(name) {
+        out.push('\u{2026}');
+    } else {
+        out.push_str(name);
+    }
+}
+
+fn is_no_word(part: &str) -> bool {
+    token::names_secret(part) || token::looks_secret(part)
+}
+
+/// A search term without words that look like secrets: somebody may paste one into the wrong box. Content grade; the recorder
+/// applies it to every term it writes, then bounds and escapes it.
+pub fn term(raw: &str) -> Cow<'_, str> {
+    if !raw.split_whitespace().any(token::looks_secret) {
+        return Cow::Borrowed(raw);
+    }
+    let words = raw
+        .split_whitespace()
+        .map(|word| match token::looks_secret(word) {
+            true => "\u{2026}",
+            false => word,
+        });
+    Cow::Owned(words.collect::<Vec<_>>().join(" "))
 }
 
 /// What stands before the first `mark`, written as itself or percent-encoded, and the mark as it is written; empty when
@@ -238,6 +279,16 @@ mod tests {
                 "/@handle/mail@school.example",
             ),
             ("/100%/what%3F", "/100%/what%3F"),
+            ("/reset/token/hunter2/x", "/reset/token/\u{2026}/x"),
+            ("/api/key=hunter2/a=b", "/api/key=\u{2026}/a=b"),
+            (
+                "/hooks/T0/B0/Xa1Xa1Xa1Xa1Xa1Xa1Xa1",
+                "/hooks/T0/B0/\u{2026}",
+            ),
+            (
+                "/s/3f2504e0-4f89-11d3-9a0c-0305e82c3301/view",
+                "/s/\u{2026}/view",
+            ),
             ("*", "*"),
             ("", ""),
         ] {
@@ -251,10 +302,20 @@ mod tests {
             "/a;b=secret/c",
             "/x/http://joe:secret@b/;c",
             "/a%3b%3D@:x?y",
+            "/token/secret/key=secret/d41d8cd98f00b204e9800998ecf8427e",
         ] {
             let once = path(raw);
             assert_eq!(path(&once), once, "{raw}");
         }
+    }
+
+    #[test]
+    fn a_search_term_loses_what_looks_like_a_key_lm_10() {
+        assert_eq!(term("online casino"), "online casino");
+        assert_eq!(
+            term("log in AKIAIOSFODNN7EXAMPLE please"),
+            "log in \u{2026} please"
+        );
     }
 
     #[test]

@@ -24,6 +24,7 @@ use weir_evidence::Secret;
 
 use crate::adapt::Cells;
 use crate::column::Grade;
+use crate::index;
 use crate::journal::key;
 use crate::paths::{FileName, Layout, Period, sync_directory};
 use crate::proof::names::{Source, Tally};
@@ -98,6 +99,8 @@ pub(crate) fn seal(
                 }
             }
             write(layout, &path, &facts, batches)?;
+            // Without it a search reads the footer.
+            let _ = index::add(layout, &path, &facts);
             Some(path)
         }
     };
@@ -359,6 +362,11 @@ impl Facts {
             self.latest = self.latest.max(time);
             self.rows += 1;
         }
+        for kind in cells.text(Col::kind).into_iter().flatten().flatten() {
+            if !self.kinds.contains(kind) {
+                self.kinds.insert(kind.to_owned());
+            }
+        }
         // Batches come in the order of their numbers, so the last one that is added decides.
         let last = numbers.and_then(|numbers| numbers.len().checked_sub(1));
         let last = last.and_then(|row| cells.str_at(Col::kind, row));
@@ -375,6 +383,14 @@ impl Facts {
             (fact::LATEST, self.latest.to_string()),
             (fact::STOPPED, self.has_stopped.to_string()),
             (fact::VERSION, self.version.clone()),
+            (
+                fact::KINDS,
+                self.kinds
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ),
         ];
         pairs
             .into_iter()

@@ -2,6 +2,7 @@
 //!
 //! What is in the footer's metadata is what a start or a search wants to know without reading rows.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub(crate) mod fact {
     pub(crate) const LATEST: &str = "weir.latest";
     pub(crate) const STOPPED: &str = "weir.stopped";
     pub(crate) const VERSION: &str = "weir.version";
+    pub(crate) const KINDS: &str = "weir.kinds";
 }
 
 /// What a segment holds.
@@ -35,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) has_stopped: bool,
     /// Version of Weir that wrote the rows.
     pub(crate) version: String,
+    /// Every kind of its rows.
+    pub(crate) kinds: BTreeSet<String>,
 }
 
 impl Facts {
@@ -65,6 +69,18 @@ impl Facts {
             latest: time(fact::LATEST).unwrap_or(i64::MAX),
             has_stopped: text(fact::STOPPED) == Some("true"),
             version: text(fact::VERSION).unwrap_or_default().to_owned(),
+            kinds: text(fact::KINDS)
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
         }
+    }
+
+    /// Whether a row of one of these kinds may be in it; no kinds mean every kind.
+    pub(crate) fn may_have(&self, kinds: &[&str]) -> bool {
+        kinds.is_empty()
+            || self.kinds.is_empty()
+            || kinds.iter().any(|kind| self.kinds.contains(*kind))
     }
 }

@@ -98,6 +98,14 @@ words! {
         Clock = "clock",
         /// A whole period was removed because its time was over (LM-14).
         Retention = "retention",
+        /// Somebody looked at records, or was refused (LM-18).
+        Read = "read",
+        /// Somebody disputes an event; stands beside it and alters nothing (LM-22).
+        Dispute = "dispute",
+        /// The authorisation to monitor was given, renewed, ended, or its time ran out (LM-02).
+        Authorisation = "authorisation",
+        /// Somebody was given the monitoring notice (LM-06).
+        Notice = "notice",
     }
 }
 
@@ -114,6 +122,34 @@ words! {
         Guest = "guest",
         /// Not identified; also rows that are about Weir itself.
         None = "none",
+    }
+}
+
+words! {
+    /// How far the identification may be relied on (LM-35). Where it is not `high`, the name alone says too little.
+    Confidence, "confidence" {
+        /// A password that was verified within the time for which that holds.
+        High = "high",
+        /// An address that is registered as a device's or a network's: whoever takes it counts as them.
+        Low = "low",
+        /// A password that was verified longer ago than that holds: the person may have left.
+        Stale = "stale",
+        /// Nobody is identified.
+        None = "none",
+    }
+}
+
+words! {
+    /// Whether whoever asked had been given the monitoring notice by then (LM-06).
+    Informed, "state of the notice" {
+        /// In the version in force.
+        Given = "given",
+        /// In an earlier version only, or too long ago for somebody who is known by an address alone.
+        Outdated = "outdated",
+        /// Not that is known; also before it is known who asks.
+        None = "none",
+        /// The row is about Weir itself.
+        Exempt = "exempt",
     }
 }
 
@@ -170,6 +206,30 @@ words! {
         Prefetch = "prefetch",
         /// Not visible; never guessed.
         Unknown = "unknown",
+    }
+}
+
+impl Kind {
+    /// Whether rows of this kind tell of Weir itself, and of nobody's traffic.
+    pub fn is_about_weir(self) -> bool {
+        match self {
+            Kind::Start
+            | Kind::Stop
+            | Kind::Gap
+            | Kind::Reload
+            | Kind::Clock
+            | Kind::Retention
+            | Kind::Authorisation
+            | Kind::Read
+            | Kind::Dispute => true,
+            Kind::Request
+            | Kind::RequestOpen
+            | Kind::TunnelOpen
+            | Kind::TunnelClose
+            | Kind::SignInFailure
+            | Kind::Refusal
+            | Kind::Notice => false,
+        }
     }
 }
 

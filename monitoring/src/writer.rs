@@ -15,7 +15,7 @@ use crate::clock::{Clock, StepWatch};
 use crate::event::EventIds;
 use crate::journal::{AppendError, Create, Journal};
 use crate::keeper::Task;
-use crate::lane::{Message, Shared};
+use crate::lane::{Done, Message, Shared};
 use crate::notes;
 use crate::open::OpenEvents;
 use crate::paths::{FileName, Layout, Period};
@@ -25,14 +25,16 @@ use crate::record::{Record, Rows};
 use crate::settings::RecorderSettings;
 use crate::trouble::{Doing, Trouble};
 
+mod asks;
 mod checkpoints;
 mod ending;
 
+use asks::Asks;
 use checkpoints::Due;
 
 /// Rows are gathered up to about this many for one batch: smaller batches cost more a row, larger ones nothing less.
 const BATCH: usize = 3072;
-/// Pause between two attempts to write, and the longest sleep, so that a stepped clock is noticed soon.
+/// Pause between two attempts to write.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Rows in memory, in the order in which they will be numbered.
@@ -41,7 +43,7 @@ struct Held {
     /// Whether they count against the queue.
     admitted: bool,
     /// Answered once they are synced.
-    done: Option<SyncSender<()>>,
+    done: Vec<Done>,
 }
 
 pub(crate) struct Writer {
@@ -67,7 +69,10 @@ pub(crate) struct Writer {
     began: Option<(Duration, Period)>,
     /// When the first row that is not synced was written.
     dirty: Option<Duration>,
-    unanswered: Vec<SyncSender<()>>,
+    unanswered: Vec<Done>,
+    /// Somebody waits for a sync.
+    is_urgent: bool,
+    asks: Asks,
     trouble: Option<Trouble>,
     told: Duration,
     end: Option<(bool, SyncSender<bool>)>,
@@ -102,7 +107,7 @@ impl Writer {
         let opening = Held {
             rows: opening,
             admitted: false,
-            done: None,
+            done: Vec::new(),
         };
         Writer {
             layout: Layout::new(&settings.directory),
@@ -125,6 +130,8 @@ impl Writer {
             began: None,
             dirty: None,
             unanswered: Vec::new(),
+            is_urgent: false,
+            asks: Asks::default(),
             trouble: None,
             told: Duration::ZERO,
             end: None,
@@ -176,7 +183,7 @@ impl Writer {
             .into_iter()
             .flatten()
             .map(|due| due.saturating_sub(now))
-            .fold(PAUSE, Duration::min)
+            .fold(asks::PAUSE, Duration::min)
     }
 
     fn take(&mut self, message: Message) {
@@ -184,19 +191,33 @@ impl Writer {
             Message::Rows(rows) => self.held.push_back(Held {
                 rows,
                 admitted: true,
-                done: None,
+                done: Vec::new(),
             }),
-            Message::Own(row, done) => self.hold_own(*row, Some(done)),
+            Message::Own(row, done) => {
+                self.hold_own(*row, Some(told(done)));
+            }
+            Message::Sync(done) => self.answer_soon(done),
             Message::End { in_order, done } => self.end = Some((in_order, done)),
         }
     }
 
-    fn hold_own(&mut self, row: Record, done: Option<SyncSender<()>>) {
+    fn hold_own(&mut self, row: Record, done: Option<Done>) {
         self.held.push_back(Held {
             rows: vec![row],
             admitted: false,
-            done,
+            done: Vec::from_iter(done),
         });
+    }
+
+    /// `done` is called by the sync that follows the last row that is held now; at once when all is synced.
+    fn answer_soon(&mut self, done: Done) {
+        self.is_urgent = true;
+        match self.held.back_mut() {
+            Some(last) => last.done.push(done),
+            None if self.dirty.is_some() => self.unanswered.push(done),
+            None if self.trouble.is_none() => done(),
+            None => {}
+        }
     }
 
     /// Everything that is due now.
@@ -205,6 +226,7 @@ impl Writer {
         if let Some(step) = self.watch.step(&*self.clock) {
             self.hold_own(notes::clock_step(&self.ids, self.clock.wall(), step), None);
         }
+        self.take_asks();
         if self
             .trouble
             .as_ref()
@@ -212,9 +234,10 @@ impl Writer {
         {
             self.write_held();
         }
+        self.answer_asks();
         if self
             .dirty
-            .is_some_and(|since| since + self.settings.sync <= now)
+            .is_some_and(|since| self.is_urgent || since + self.settings.sync <= now)
         {
             self.sync();
         }
@@ -350,10 +373,8 @@ impl Writer {
             Ok(()) => {
                 self.dirty = None;
                 self.synced = self.next - 1;
-                for done in self.unanswered.drain(..) {
-                    // Whoever asked may have stopped waiting.
-                    let _ = done.try_send(());
-                }
+                self.is_urgent = false;
+                self.unanswered.drain(..).for_each(|done| done());
             }
             Err(error) => self.fail(Doing::Sync, &error),
         }
@@ -471,6 +492,13 @@ impl Writer {
             health.journal_bytes = bytes;
         });
     }
+}
+
+/// Tells whoever asked, who may have stopped waiting.
+fn told(done: SyncSender<()>) -> Done {
+    Box::new(move || {
+        let _ = done.try_send(());
+    })
 }
 
 impl Drop for Writer {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 use weir_categories::{CategoryId, Names};
@@ -53,6 +54,7 @@ pub fn compile(file: &PolicyFile, names: &Names) -> Result<Policy, Vec<Fault>> {
     let (Some(calendar), true) = (calendar, compiler.faults.is_empty()) else {
         return Err(compiler.faults);
     };
+    let zone = TimeZone::get(&file.time_zone).unwrap_or(TimeZone::UTC);
     Ok(Policy {
         stamp: STAMPS.fetch_add(1, Ordering::Relaxed),
         version: version(file),
@@ -70,7 +72,7 @@ pub fn compile(file: &PolicyFile, names: &Names) -> Result<Policy, Vec<Fault>> {
             .rules
             .iter()
             .zip(categories)
-            .map(|(from, known)| rule(from, known))
+            .map(|(from, known)| rule(from, known, &zone))
             .collect(),
         matchers,
         missing: compiler.missing.into(),
@@ -242,7 +244,7 @@ fn profile(from: &weir_config::Profile) -> Profile {
     }
 }
 
-fn rule(from: &RuleFile, categories: Box<[CategoryId]>) -> Rule {
+fn rule(from: &RuleFile, categories: Box<[CategoryId]>, zone: &TimeZone) -> Rule {
     let limited = from.action == RuleAction::Limit;
     Rule {
         id: Arc::clone(&from.id),
@@ -250,6 +252,11 @@ fn rule(from: &RuleFile, categories: Box<[CategoryId]>) -> Rule {
         purpose: from.purpose,
         action: from.action,
         line: from.line,
+        content_until: from.content.as_ref().map(|content| {
+            let end = content.until.checked_add(1.day());
+            let end = end.and_then(|day| day.to_zoned(zone.clone()));
+            end.map_or(i64::MIN, |end| end.timestamp().as_microsecond())
+        }),
         categories,
         exempt: from.exempt_limits,
         down: from.down.filter(|_| limited),
@@ -284,10 +291,11 @@ fn boxed(texts: &[String]) -> Box<[Box<str>]> {
     texts.iter().map(|text| text.as_str().into()).collect()
 }
 
-/// A digest of all that the file says; where the file lies is no part of it.
+/// A digest of all that the file says; where the file lies, and its comments, are no part of it.
 fn version(file: &PolicyFile) -> String {
     let said = PolicyFile {
         file: std::path::PathBuf::new(),
+        text: "".into(),
         ..file.clone()
     };
     let digest = Sha256::digest(format!("{said:?}"));

@@ -57,6 +57,8 @@ pub struct Rule {
     pub action: RuleAction,
     /// Where it stands in the policy file.
     pub line: usize,
+    /// Until when content of what it lets through is kept (LM-04): µs since the epoch, UTC. None: not at all.
+    pub content_until: Option<i64>,
     /// In the order of the file: the first that a target is in is the one that a verdict names.
     categories: Box<[CategoryId]>,
     exempt: bool,

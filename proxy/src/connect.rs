@@ -70,10 +70,19 @@ pub(crate) async fn raw(conn: &Rc<Conn>, stream: &mut TcpStream, head: &Bytes) -
     let task = decision::begin(conn, &snapshot, "CONNECT");
     conn.at_work(&task);
     let patience = snapshot.settings.deadlines.head;
-    let opened = match parse(head, snapshot.settings.bounds.fields) {
+    let mut opened = match parse(head, snapshot.settings.bounds.fields) {
         Ok(parsed) => open(conn, &snapshot, &task, &parsed).await,
         Err(answer) => Err(answer),
     };
+    if snapshot.settings.records.strict {
+        let status = opened
+            .as_ref()
+            .map_or_else(|answer| answer.status.as_u16(), |_| 200);
+        task.note(|record| record.status = status);
+        if !task.secured().await {
+            opened = Err(Answer::unrecorded());
+        }
+    }
     match opened {
         Ok(opened) => {
             task.note(|record| record.status = 200);
@@ -399,6 +408,10 @@ async fn greeted(
         }
         Err(refused) => refused,
     };
+    if opened.snapshot.settings.records.strict {
+        // The tunnel ends either way; its row first.
+        task.secured().await;
+    }
     task.note(|record| {
         record.note = Some(refused.1.into());
         record.error.get_or_insert("connection_terminated");

@@ -2,6 +2,7 @@
 //!
 //! Decides which state of a part is well, worth a look, or failing.
 
+use crate::law;
 use crate::reload;
 use crate::sealed;
 use crate::shared::Shared;
@@ -10,9 +11,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
 use weir_categories::sealed::Protection;
-use weir_config::{LoginMode, UnknownNetwork};
-use weir_console::{Check, Control, Health, Notice, Recorded, State};
-use weir_monitoring::Grade;
+use weir_console::{Check, Control, Health, Notice, State};
 
 /// The proxy as the console sees it.
 pub(crate) struct Console {
@@ -29,6 +28,29 @@ impl Console {
             reloads,
             started: Instant::now(),
         }
+    }
+
+    /// How far the outside witnesses are, where there are any (LM-30).
+    fn witnesses(&self) -> Option<Check> {
+        let seen = self.shared.witnesses.seen();
+        if seen.is_empty() {
+            return None;
+        }
+        let signed = self.shared.record_health().checkpoint;
+        let alarms: Vec<String> = seen
+            .iter()
+            .filter_map(|(name, seen)| seen.alarm(name, signed))
+            .collect();
+        let (state, detail) = if alarms.is_empty() {
+            (State::Ok, "witnesses have the log's checkpoints".to_owned())
+        } else {
+            (State::Warning, alarms.join("; "))
+        };
+        Some(Check {
+            name: "witness",
+            state,
+            detail,
+        })
     }
 
     fn records(&self) -> Check {
@@ -113,6 +135,16 @@ impl Console {
         }
     }
 
+    /// LM-02: why content is not recorded, and when that will be so.
+    fn authorisation(&self) -> Check {
+        let (is_well, detail) = self.shared.law.standing().health(law::now());
+        Check {
+            name: "authorisation",
+            state: if is_well { State::Ok } else { State::Warning },
+            detail,
+        }
+    }
+
     /// AF-02: each slot is told of, and one without a fresh list is never well.
     fn mandatory(&self) -> Check {
         let snapshot = self.shared.snapshot.load();
@@ -143,17 +175,25 @@ impl Control for Console {
         Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            checks: vec![
-                self.records(),
-                self.configuration(),
-                self.lists(),
-                self.mandatory(),
-            ],
+            checks: [
+                Some(self.records()),
+                self.witnesses(),
+                Some(self.configuration()),
+                Some(self.lists()),
+                Some(self.mandatory()),
+                Some(self.authorisation()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         }
     }
 
     fn metrics(&self) -> String {
         self.shared.metrics.records(&self.shared.record_health());
+        let signed = self.shared.record_health().checkpoint;
+        let witnesses = self.shared.witnesses.seen();
+        self.shared.metrics.witnesses(&witnesses, signed);
         let seen = self.shared.updates.seen();
         self.shared.metrics.sources(&seen, Timestamp::now());
         let snapshot = self.shared.snapshot.load();
@@ -164,52 +204,6 @@ impl Control for Console {
     }
 
     fn notice(&self) -> Notice {
-        let snapshot = self.shared.snapshot.load();
-        let settings = &snapshot.settings;
-        let fields = |grade: Grade| {
-            weir_monitoring::columns()
-                .iter()
-                .filter(|column| column.grade == grade)
-                .map(|column| Recorded {
-                    field: column.name.to_owned(),
-                    meaning: column.doc.to_owned(),
-                })
-                .collect()
-        };
-        let mut identification = Vec::new();
-        if settings
-            .listeners
-            .iter()
-            .any(|listener| listener.login != LoginMode::Off)
-        {
-            identification.push("by your school name and password".to_owned());
-        }
-        if !settings.devices.is_empty() {
-            identification.push("by the machine you use, where it cannot sign in".to_owned());
-        }
-        identification.push(match settings.unknown_network {
-            UnknownNetwork::Strictest => "otherwise by network address, as a guest".to_owned(),
-            UnknownNetwork::Refuse => {
-                "otherwise by network address; unknown networks are refused".to_owned()
-            }
-        });
-        let mut purposes: Vec<String> = snapshot
-            .policy_file
-            .rules
-            .iter()
-            .map(|rule| rule.purpose.as_str().replace('-', " "))
-            .collect();
-        purposes.sort();
-        purposes.dedup();
-        Notice {
-            school: settings.school.clone(),
-            contact: settings.review_contact.clone().unwrap_or_default(),
-            always: fields(Grade::Event),
-            when_blocked: fields(Grade::Content),
-            purposes,
-            identification,
-            retention: settings.records.retain,
-            version: snapshot.policy_version.to_string(),
-        }
+        law::page::notice(&self.shared, &self.shared.snapshot.load())
     }
 }

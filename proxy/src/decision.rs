@@ -64,8 +64,12 @@ pub(crate) fn begin(conn: &Rc<Conn>, snapshot: &Snapshot, method: &str) -> Rc<Ta
 }
 
 /// Notes who asks.
-pub(crate) fn note_who(task: &Task, who: &Who) {
+pub(crate) fn note_who(task: &Task, snapshot: &Snapshot, who: &Who) {
+    let (settings, ledger) = (&snapshot.settings, &task.worker().shared.law.ledger);
     task.note(|record| {
+        record.confidence = who.confidence(&settings.login);
+        record.identity_expires = who.expires(&settings.login);
+        record.notice = ledger.state(&who.key, &settings.notice, record.time);
         record.user = who.subject.user.clone();
         record.groups = who.groups.clone();
         record.device = who.subject.device.clone();
@@ -228,10 +232,17 @@ fn rule_name(snapshot: &Snapshot, verdict: &Verdict) -> Arc<str> {
     }
 }
 
-/// Puts the verdict and its grounds into the record. The path is content: kept only where
-/// something was blocked or warned about (LM-04).
+/// What was searched for, on a site that is known as a search engine; nothing else of a query is looked at (AF-08, LM-10).
+fn term(asked: &Asked<'_>, path: &str) -> Option<String> {
+    let mut terms = weir_host::search_terms(asked.host, path, asked.query);
+    let term = terms.find(|term| term.engine.is_some())?;
+    Some(weir_host::decoded_term(term.value))
+}
+
+/// Puts the verdict and its grounds into the record. Path and term are content: kept only where the gate lets them in (LM-04).
 fn note_verdict(task: &Task, snapshot: &Snapshot, verdict: &Verdict, asked: &Asked<'_>) {
-    let rule = rule_name(snapshot, verdict);
+    let rule_name = rule_name(snapshot, verdict);
+    let rule = verdict.rule.and_then(|rule| snapshot.policy.rule(rule));
     let stopped = verdict.action != Action::Allow;
     // The exact entry costs a second look-up: only where somebody will ask for it.
     let found = match verdict.category {
@@ -244,7 +255,7 @@ fn note_verdict(task: &Task, snapshot: &Snapshot, verdict: &Verdict, asked: &Ask
             Action::Block => weir_monitoring::Verdict::Block,
             Action::Warn => weir_monitoring::Verdict::Warn,
         };
-        record.rule = Some(rule);
+        record.rule = Some(rule_name);
         record.category = verdict.category.map(|id| snapshot.category_name(id));
         if let Some(list) = list(snapshot, verdict) {
             record.list = Some(Arc::clone(&list.slot.name));
@@ -254,8 +265,12 @@ fn note_verdict(task: &Task, snapshot: &Snapshot, verdict: &Verdict, asked: &Ask
             record.list = Some(found.list);
             record.entry = Some(found.entry.into());
         }
-        if stopped {
-            record.path = asked.path.map(Box::from);
+        if (stopped || rule.is_some_and(|rule| rule.content_until.is_some()))
+            && let Some(path) = asked.path
+            && let Some(permit) = task.worker().shared.law.permit(record, rule)
+        {
+            record.path = Some(permit.keep(path));
+            record.term = term(asked, path).map(|term| permit.keep(&term));
         }
     });
 }
@@ -360,14 +375,7 @@ pub(crate) fn transfer(
     let shared = &conn.worker.shared;
     if snapshot.refuses_unrecorded && !conn.worker.can_record() {
         task.ended(End::Refused);
-        let mut answer = Answer::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Some("proxy_internal_error"),
-            "The web is paused",
-            "Records cannot be written at the moment, and this school has chosen to pause the web until they can.",
-        );
-        answer.retry_after = Some(30);
-        return Err(answer);
+        return Err(Answer::unrecorded());
     }
     let limits = match second {
         Some(second) => decided.verdict.limits.and(&second.verdict.limits),

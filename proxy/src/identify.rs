@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_config::{Device, LoginMode, RegisteredNetwork, UnknownNetwork};
 use weir_host::address::client_network;
-use weir_monitoring::{Identity, Kind};
+use weir_monitoring::{Confidence, Identity, Kind};
 use weir_policy::{Seen, Subject};
 
 /// A person, device or address, as far as it is known.
@@ -41,6 +41,22 @@ impl Who {
     pub(crate) fn age(&self) -> Option<u32> {
         self.verified
             .map(|then| u32::try_from(then.elapsed().as_secs()).unwrap_or(u32::MAX))
+    }
+
+    /// Seconds for which such an identification is relied on; only a password has a beginning.
+    pub(crate) fn expires(&self, login: &weir_config::Login) -> Option<u32> {
+        self.verified
+            .map(|_| u32::try_from(login.cache_lifetime.as_secs()).unwrap_or(u32::MAX))
+    }
+
+    /// How far it may be relied on now (LM-35).
+    pub(crate) fn confidence(&self, login: &weir_config::Login) -> Confidence {
+        match self.identity {
+            Identity::Password if self.is_fresh(login) => Confidence::High,
+            Identity::Password => Confidence::Stale,
+            Identity::Device | Identity::Network => Confidence::Low,
+            Identity::Guest | Identity::None => Confidence::None,
+        }
     }
 
     /// Whether the password need not be looked at again yet.
@@ -101,7 +117,7 @@ pub(crate) fn who(
 }
 
 /// Nothing but the address is known: whoever can take another one gains nothing by it.
-fn address_key(address: IpAddr) -> Arc<str> {
+pub(crate) fn address_key(address: IpAddr) -> Arc<str> {
     match client_network(address) {
         IpAddr::V4(v4) => format!("address:{v4}").into(),
         IpAddr::V6(network) => format!("address:{network}/64").into(),
@@ -163,7 +179,7 @@ pub(crate) async fn identify(
         }
     };
     if let Some(who) = conn.known(snapshot, credentials) {
-        decision::note_who(task, &who);
+        decision::note_who(task, snapshot, &who);
         return Ok(who);
     }
     let verified = match credentials {
@@ -182,7 +198,7 @@ pub(crate) async fn identify(
         ));
     }
     let who = Rc::new(who);
-    decision::note_who(task, &who);
+    decision::note_who(task, snapshot, &who);
     conn.remember(snapshot, credentials, &who);
     Ok(who)
 }
@@ -268,6 +284,52 @@ fn unregistered() -> Answer {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_identification_that_is_older_than_it_holds_is_stale_and_an_address_alone_never_sure_lm_35()
+     {
+        let snapshot = snapshot();
+        let login = &snapshot.settings.login;
+        let known = |age: Duration| Who {
+            verified: Instant::now().checked_sub(age),
+            ..who(&snapshot, None, "192.0.2.1".parse().unwrap(), None).unwrap()
+        };
+        let life = login.cache_lifetime;
+        for (identity, age, expected) in [
+            (Identity::Password, Duration::ZERO, Confidence::High),
+            (
+                Identity::Password,
+                life - Duration::from_secs(1),
+                Confidence::High,
+            ),
+            (Identity::Password, life, Confidence::Stale),
+            (Identity::Device, Duration::ZERO, Confidence::Low),
+            (Identity::Network, Duration::ZERO, Confidence::Low),
+            (Identity::Guest, Duration::ZERO, Confidence::None),
+            (Identity::None, Duration::ZERO, Confidence::None),
+        ] {
+            let who = Who {
+                identity,
+                ..known(age)
+            };
+            assert_eq!(who.confidence(login), expected, "{identity:?} {age:?}");
+            assert_eq!(who.expires(login), Some(900));
+        }
+    }
+
+    /// The snapshot of the configuration inside the program.
+    fn snapshot() -> Snapshot {
+        let loaded = weir_config::embedded().unwrap();
+        let built = weir_categories::build(&[weir_categories::embedded()], &mut |_| {});
+        let sealed = crate::sealed::load(&loaded.settings, None);
+        Snapshot::build(
+            loaded,
+            Arc::new(built.unwrap().index),
+            Arc::default(),
+            sealed,
+        )
+        .unwrap()
+    }
 
     #[test]
     fn another_address_of_the_same_ipv6_network_buys_no_second_share_or_allowance() {

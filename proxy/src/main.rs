@@ -21,13 +21,16 @@ mod held;
 mod hello;
 mod hop_by_hop;
 mod identify;
+mod initiator;
 mod interim;
+mod law;
 mod listener;
 mod login;
 mod memory;
 mod metrics;
 mod pages;
 mod pool;
+mod provenance;
 mod reload;
 mod reply;
 mod request;
@@ -52,6 +55,7 @@ mod users;
 mod versions;
 mod warn;
 mod watch;
+mod witness;
 mod worker;
 
 /// Everything allocates a little; mimalloc does it at half the cost of the system's allocator.

@@ -2,6 +2,7 @@
 //! a person (LM-10).
 
 use crate::update::board::Seen;
+use crate::witness;
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -9,6 +10,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use weir_categories::sealed::Sealed;
 use weir_monitoring::{Kind, Record, RecorderHealth, Verdict};
@@ -23,6 +26,12 @@ struct Outcome {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfSource {
     source: String,
+}
+
+/// An outside witness of the log, by the name in the configuration.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfWitness {
+    witness: String,
 }
 
 /// The same with what an update came to.
@@ -148,6 +157,8 @@ pub(crate) struct Metrics {
     records_dropped: Gauge<i64, AtomicI64>,
     records_written: Gauge<i64, AtomicI64>,
     records_signed: Gauge<i64, AtomicI64>,
+    witness_behind: Family<OfWitness, Gauge>,
+    witness_acknowledged: Family<OfWitness, Gauge>,
     checkpoint_time: Gauge<i64, AtomicI64>,
 }
 
@@ -184,6 +195,8 @@ impl Metrics {
             records_dropped: Gauge::default(),
             records_written: Gauge::default(),
             records_signed: Gauge::default(),
+            witness_behind: Family::default(),
+            witness_acknowledged: Family::default(),
             checkpoint_time: Gauge::default(),
             registry: Registry::default(),
         };
@@ -263,6 +276,16 @@ impl Metrics {
             "records_signed",
             "Records that the last checkpoint of the log covers",
             m.records_signed.clone(),
+        );
+        registry.register(
+            "records_witness_behind",
+            "Checkpoints of the log that a witness has not acknowledged",
+            m.witness_behind.clone(),
+        );
+        registry.register(
+            "records_witness_acknowledged",
+            "Number of the last checkpoint that a witness has acknowledged",
+            m.witness_acknowledged.clone(),
         );
         registry.register(
             "records_checkpoint_time_seconds",
@@ -378,6 +401,20 @@ impl Metrics {
         self.records_signed.set(count(health.checkpoint_rows));
         let signed = health.checkpoint_time.unwrap_or(0) / 1_000_000;
         self.checkpoint_time.set(signed);
+    }
+
+    /// Takes over how far the witnesses are while the log is at checkpoint `signed`.
+    pub(crate) fn witnesses(&self, all: &BTreeMap<Arc<str>, witness::Seen>, signed: u64) {
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for (name, seen) in all {
+            let label = OfWitness {
+                witness: name.to_string(),
+            };
+            let behind = signed.saturating_sub(seen.acknowledged);
+            self.witness_behind.get_or_create(&label).set(count(behind));
+            let acknowledged = self.witness_acknowledged.get_or_create(&label);
+            acknowledged.set(count(seen.acknowledged));
+        }
     }
 
     /// The OpenMetrics text.

@@ -9,6 +9,7 @@
 use crate::clock;
 use crate::held::{self, Filled};
 use crate::memory;
+use crate::provenance;
 use crate::sealed;
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
@@ -253,7 +254,16 @@ where
     // Held across the build on purpose: a second reload waits for the first.
     let _turn = state.turn.lock().await;
     let old = shared.snapshot.load_full();
-    let built = tokio::task::spawn_blocking(move || build(&old)).await;
+    let built = tokio::task::spawn_blocking(move || {
+        let new = build(&old)?;
+        if new.policy_version != old.policy_version {
+            // The old one was in force until now.
+            provenance::keep(&old);
+            provenance::keep(&new);
+        }
+        Ok::<_, Faults>(new)
+    })
+    .await;
     let outcome = match built {
         Ok(Ok(new)) => {
             shared

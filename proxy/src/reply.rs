@@ -85,6 +85,18 @@ impl Answer {
         answer
     }
 
+    /// 503: what the school wants recorded first cannot be.
+    pub(crate) fn unrecorded() -> Answer {
+        let mut answer = Answer::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some("proxy_internal_error"),
+            "The web is paused",
+            "Records cannot be written at the moment, and this school has chosen to pause the web until they can.",
+        );
+        answer.retry_after = Some(30);
+        answer
+    }
+
     /// 407: who asks must sign in first.
     pub(crate) fn sign_in(words: &str) -> Answer {
         Answer::new(

@@ -12,6 +12,8 @@ use crate::decision::{self, Asked};
 use crate::forward;
 use crate::framing::{self, RawHead};
 use crate::identify;
+use crate::initiator;
+use crate::law::notice;
 use crate::reply::Answer;
 use crate::snapshot::Snapshot;
 use crate::task::Task;
@@ -25,7 +27,7 @@ use hyper::body::Incoming;
 use std::rc::Rc;
 use std::sync::Arc;
 use weir_host::{Scheme, Target, normal_path, parse_authority};
-use weir_monitoring::{End, Initiator, Kind};
+use weir_monitoring::{End, Kind};
 
 /// Serves one request that hyper has parsed.
 pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Response {
@@ -45,14 +47,20 @@ pub(crate) async fn handle(conn: Rc<Conn>, request: Request<Incoming>) -> Respon
     } else {
         serve(&conn, &snapshot, &task, request, raw).await
     };
-    let response = served.unwrap_or_else(|mut answer| {
+    let worded = |mut answer: Answer| {
         decision::answered(&task, &answer);
         // What is left of the request's body would be read as the next request's head.
         answer.close |=
             unread || (connect && answer.status != StatusCode::PROXY_AUTHENTICATION_REQUIRED);
         answer.into_response(&snapshot, &task.event())
-    });
+    };
+    let mut response = served.unwrap_or_else(worded);
     task.note(|record| record.status = response.status().as_u16());
+    if snapshot.settings.records.strict && !task.secured().await {
+        conn.takeover.take();
+        response = worded(Answer::unrecorded());
+        task.note(|record| record.status = response.status().as_u16());
+    }
     conn.answering.set(true);
     match response.body() {
         Body::Relay(_) => conn.watch.enter(Phase::Body),
@@ -89,10 +97,10 @@ async fn serve(
         (&target.host, target.port),
         Some((&path, target.query())),
     );
-    task.note(|record| record.initiator = initiator(&request));
+    task.note(|record| record.initiator = initiator::of(request.method(), request.headers()));
     let who = match &conn.inner {
         Some(inner) => {
-            decision::note_who(task, &inner.who);
+            decision::note_who(task, snapshot, &inner.who);
             Rc::clone(&inner.who)
         }
         None => identify::identify(conn, snapshot, task, request.headers()).await?,
@@ -120,6 +128,16 @@ async fn serve(
     if request.method() == Method::POST && path == CONTINUE_PATH && mandatory.is_none() {
         return proceed(conn, snapshot, task, &who, &target, request).await;
     }
+    let asking = notice::Asking {
+        conn,
+        snapshot,
+        task,
+        who: &who,
+        target: &target,
+    };
+    if mandatory.is_none() && notice::is_own(&target, &path) {
+        return asking.serve(&path, request).await;
+    }
     // Kept apart from the request, which is rebuilt for the origin.
     let method = request.method().clone();
     let asked = Asked {
@@ -131,6 +149,9 @@ async fn serve(
         mandatory,
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
+    if asking.is_due(request.method(), request.headers()) {
+        return Ok(asking.show(&target.to_string()));
+    }
     let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;
     let length = request.body().size_hint().exact();
     if let (Some(limit), Some(length)) = (decided.verdict.limits.upload_size, length)
@@ -270,34 +291,6 @@ fn path_and_query(method: &Method, uri: &Uri, raw: RawHead) -> String {
         Some(path) => path.as_str().to_owned(),
         None => "/".to_owned(),
     }
-}
-
-/// What a browser says of why it asks (LM-13); a client that says nothing stays unknown.
-fn initiator(request: &Request<Incoming>) -> Initiator {
-    let fields = request.headers();
-    let says = |name: &'static str, token: &str| {
-        field(fields, name).is_some_and(|value| value.contains(token))
-    };
-    if says("sec-purpose", "prefetch") || says("purpose", "prefetch") || says("x-moz", "prefetch") {
-        return Initiator::Prefetch;
-    }
-    match field(fields, "sec-fetch-mode") {
-        Some("navigate") if field(fields, "sec-fetch-dest") == Some("document") => {
-            Initiator::Navigation
-        }
-        Some(_) => match field(fields, "sec-fetch-dest") {
-            Some("empty") => Initiator::Background,
-            Some(_) => Initiator::SubResource,
-            None => Initiator::Unknown,
-        },
-        // To http:// sites browsers send no Sec-Fetch-*, but with a navigation alone this.
-        None if field(fields, "upgrade-insecure-requests") == Some("1") => Initiator::Navigation,
-        None => Initiator::Unknown,
-    }
-}
-
-fn field<'a>(fields: &'a http::HeaderMap, name: &'static str) -> Option<&'a str> {
-    fields.get(name)?.to_str().ok()
 }
 
 /// Max-Forwards and TRACE (RFC 9110 §7.6.2, §9.3.8): a request that may go no further is

@@ -8,8 +8,10 @@ use crate::conn::Entrance;
 use crate::control::Console;
 use crate::descriptors::{self, Ceiling, Uses};
 use crate::held;
+use crate::law::Law;
 use crate::listener;
 use crate::login::Verifier;
+use crate::provenance;
 use crate::reload::{self, Origin};
 use crate::resolve::{Names, Resolver};
 use crate::sealed;
@@ -36,10 +38,12 @@ use weir_categories::Report;
 use weir_config::{Faults, Loaded, LogFormat, LogLevel, Settings};
 use weir_console::Hosts;
 use weir_host::Host;
-use weir_monitoring::{Recorder, RecorderSettings};
+use weir_monitoring::{Recorder, RecorderError, RecorderSettings};
 
 /// How long a cut connection may take to write its last row.
 const AFTER_CUT: Duration = Duration::from_secs(2);
+/// How long commands may hold the lock of the records at a start.
+const LOCKED: Duration = Duration::from_secs(5);
 /// A name of the starter set for the first try that a bare run suggests.
 const EXAMPLE: &str = "bet365.com";
 
@@ -102,6 +106,7 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     if let Some(missing) = first.missing() {
         tracing::warn!("{missing}");
     }
+    provenance::keep(&first);
     let sockets = bind(&first.settings)?;
     let console = first.settings.console.address;
     listener::is_free(console).with_context(|| format!("console {console}"))?;
@@ -161,7 +166,7 @@ fn ceiling(settings: &Settings, descriptors: usize) -> Ceiling {
 fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
     let settings = &first.settings;
     let records = &settings.records;
-    let recorder = Recorder::start(RecorderSettings {
+    let recorder = start_recorder(RecorderSettings {
         directory: settings.records_directory(),
         flush: records.flush,
         sync: records.sync,
@@ -183,11 +188,25 @@ fn share(first: Snapshot, descriptors: usize) -> anyhow::Result<Arc<Shared>> {
         verifier: Verifier::new(&settings.login, settings.deadlines.login)
             .map_err(|_| no_randomness())?,
         warnings: Acknowledgements::new(settings.warn.entries).map_err(|_| no_randomness())?,
+        law: Law::open(&settings.state).map_err(|_| no_randomness())?,
         via: HeaderValue::from_str(&via)?,
         ceiling: ceiling(settings, descriptors),
         recorder,
         snapshot: Arc::new(ArcSwap::from_pointee(first)),
     }))
+}
+
+/// Starts the recorder. A command that records a read holds the lock for a moment, and must not keep Weir from starting.
+fn start_recorder(settings: RecorderSettings) -> Result<Recorder, RecorderError> {
+    let begun = Instant::now();
+    loop {
+        match Recorder::start(settings.clone()) {
+            Err(RecorderError::Locked { .. }) if begun.elapsed() < LOCKED => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            started => return started,
+        }
+    }
 }
 
 async fn serve(
@@ -215,8 +234,10 @@ async fn serve(
     drop(running);
     let state = Arc::new(reload::State::new(origin));
     tokio::spawn(pump(Arc::clone(&shared.shaper)));
+    crate::witness::start(&shared, &resolver).context("witnesses of the log")?;
     crate::update::task::start(&shared, resolver).context("updates of lists")?;
     tokio::spawn(crate::watch::watch(Arc::clone(&shared), Arc::clone(&state)));
+    tokio::spawn(crate::law::watch::watch(Arc::clone(&shared)));
     console.set_nonblocking(true)?;
     let console = tokio::net::TcpListener::from_std(console)?;
     let pages = Arc::new(Console::new(Arc::clone(&shared), Arc::clone(&state)));

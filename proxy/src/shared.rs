@@ -3,6 +3,7 @@
 
 use crate::allowance::Allowance;
 use crate::descriptors::Ceiling;
+use crate::law::Law;
 use crate::login::Verifier;
 use crate::metrics::Metrics;
 use crate::seats::{Seats, Taken};
@@ -30,8 +31,12 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) events: EventIds,
     pub(crate) warnings: Acknowledgements,
+    /// Authorisation and notice: what may be recorded of content.
+    pub(crate) law: Law,
     /// What is known of the lists that are kept up to date.
     pub(crate) updates: Board,
+    /// How far the outside witnesses of the log are.
+    pub(crate) witnesses: crate::witness::Witnesses,
     /// `Via` on forwarded messages: a name of this process alone, by which it knows a loop.
     pub(crate) via: HeaderValue,
     /// Set when the process begins to drain: nothing new is accepted.
@@ -57,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) recorder: Recorder,
     pub(crate) verifier: Verifier,
     pub(crate) warnings: Acknowledgements,
+    pub(crate) law: Law,
     pub(crate) via: HeaderValue,
     pub(crate) ceiling: Ceiling,
 }
@@ -73,7 +79,9 @@ impl Shared {
             metrics: Metrics::new(),
             events: EventIds::new(),
             warnings: parts.warnings,
+            law: parts.law,
             updates: Board::default(),
+            witnesses: crate::witness::Witnesses::default(),
             via: parts.via,
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),

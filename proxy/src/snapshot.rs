@@ -199,11 +199,17 @@ impl Snapshot {
         })
     }
 
-    /// The method's name for a record; unknown ones are shortened.
+    /// The method's name for a record. An unknown one is kept when it looks like a method: it is the client's own text, which may
+    /// be anything (LM-10).
     pub(crate) fn method_name(&self, method: &str) -> Arc<str> {
         match self.methods.get(method) {
             Some(known) => Arc::clone(known),
-            None => method.chars().take(32).collect::<String>().into(),
+            None if method.len() <= 16
+                && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') =>
+            {
+                method.into()
+            }
+            None => "(other)".into(),
         }
     }
 

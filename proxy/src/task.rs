@@ -2,13 +2,17 @@
 //!
 //! Decides when a record is written: when the task ends, however it ends (a vanished
 //! client drops the task, and the drop writes the row), and as an opening row when it
-//! still runs after the configured time. What a record holds is `weir-monitoring`'s.
+//! still runs after the configured time, or is blocked or flagged where the school wants those
+//! on the disk first (`records.strict`). What a record holds is `weir-monitoring`'s.
 
 use crate::worker::Worker;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Instant;
-use weir_monitoring::{End, Kind, Record};
+use std::time::{Duration, Instant};
+use weir_monitoring::{End, Kind, Record, Verdict};
+
+/// How long an answer waits for its opening row to be on the disk.
+const SECURED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A request or tunnel at work. Its record is written once, when the last owner lets go.
 pub(crate) struct Task {
@@ -16,7 +20,8 @@ pub(crate) struct Task {
     record: RefCell<Record>,
     started: Instant,
     slot: Cell<usize>,
-    opened: Cell<bool>,
+    /// The opening row that was written last.
+    opened: Cell<Option<Kind>>,
     /// No row before it is known whether the address may stand in one.
     held: Cell<bool>,
     /// The target is on a mandatory list: no row holds anything of it (LM-28).
@@ -39,7 +44,7 @@ impl Task {
             record: RefCell::new(record),
             started: Instant::now(),
             slot: Cell::new(usize::MAX),
-            opened: Cell::new(false),
+            opened: Cell::new(None),
             held: Cell::new(false),
             concealed: Cell::new(false),
             end: Cell::new(None),
@@ -115,8 +120,8 @@ impl Task {
     }
 
     /// Writes the opening row of a request that has run for the configured time.
-    pub(crate) fn still_running(&self, longer_than: std::time::Duration, now: Instant) {
-        let due = !self.opened.get()
+    pub(crate) fn still_running(&self, longer_than: Duration, now: Instant) {
+        let due = self.opened.get().is_none()
             && !self.held.get()
             && now.duration_since(self.started) >= longer_than;
         if due && self.record.borrow().kind == Kind::Request {
@@ -124,8 +129,28 @@ impl Task {
         }
     }
 
+    /// For `records.strict`: waits until an opening row of what is blocked or flagged is on the disk; false when that cannot be
+    /// said in time: the answer is not to be given then.
+    pub(crate) async fn secured(&self) -> bool {
+        if !matches!(self.record.borrow().verdict, Verdict::Block | Verdict::Warn) {
+            return true;
+        }
+        if self.record.borrow().kind == Kind::Request {
+            self.write_opening(Kind::RequestOpen);
+        }
+        let (done, synced) = tokio::sync::oneshot::channel();
+        // Nobody may be waiting any more when it is done.
+        self.worker.secure(move || {
+            let _ = done.send(());
+        });
+        matches!(
+            tokio::time::timeout(SECURED_WITHIN, synced).await,
+            Ok(Ok(()))
+        )
+    }
+
     fn write_opening(&self, kind: Kind) {
-        if self.opened.replace(true) {
+        if self.opened.replace(Some(kind)) == Some(kind) {
             return;
         }
         let mut row = self.record.borrow().clone();

@@ -62,17 +62,7 @@ impl Acknowledgements {
         token: &str,
         lifetime: Duration,
     ) -> bool {
-        let Some((until, mac)) = token.split_once('.') else {
-            return false;
-        };
-        let Ok(until) = u64::from_str_radix(until, 16) else {
-            return false;
-        };
-        let Some(mac) = unhex(mac) else { return false };
-        let parts = parts(warned, to, until);
-        if until < self.started.elapsed().as_secs()
-            || hmac::verify(&self.key, &parts, &mac).is_err()
-        {
+        if !self.is_genuine(warned, to, token) {
             return false;
         }
         let now = Instant::now();
@@ -84,6 +74,19 @@ impl Acknowledgements {
         }
         self.clicks.insert(self.digest(warned), now + lifetime);
         true
+    }
+
+    /// Whether the token was made by this process for exactly this page and address, not too long ago.
+    pub(crate) fn is_genuine(&self, warned: Warned<'_>, to: &str, token: &str) -> bool {
+        let Some((until, mac)) = token.split_once('.') else {
+            return false;
+        };
+        let Ok(until) = u64::from_str_radix(until, 16) else {
+            return false;
+        };
+        let Some(mac) = unhex(mac) else { return false };
+        let parts = parts(warned, to, until);
+        until >= self.started.elapsed().as_secs() && hmac::verify(&self.key, &parts, &mac).is_ok()
     }
 
     /// Whether a click for this warning is in force.

@@ -100,6 +100,11 @@ impl Worker {
         self.lane.borrow_mut().push(row);
     }
 
+    /// Hands this thread's rows over and has `done` called once they are on the disk; dropped without a call when that will not be.
+    pub(crate) fn secure(&self, done: impl FnOnce() + Send + 'static) {
+        self.lane.borrow_mut().secure(done);
+    }
+
     /// Whether records can be written at present.
     pub(crate) fn can_record(&self) -> bool {
         self.lane.borrow().is_writable()

@@ -8,6 +8,7 @@ mod connect;
 mod egress;
 mod identity;
 mod keywords;
+mod lawful;
 mod lists;
 mod mandatory;
 mod memory;

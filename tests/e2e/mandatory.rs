@@ -276,6 +276,8 @@ fn af_01_lm_28_nothing_lifts_a_mandatory_list_and_no_byte_keeps_the_address() {
             assert!(!holds(text.as_bytes(), word), "{word} is in {what}: {text}");
         }
     }
+    // Nor does asking the records for it leave it there (LM-28).
+    site.records(&["--host", "zealous-host.test"]);
     let search = |place: &str, words: &[&str]| {
         for (name, bytes) in files(&site.path("state").join(place)) {
             for word in words {

@@ -70,6 +70,8 @@ impl Site {
             "--json",
             "--purpose",
             "effective-operation",
+            "--case",
+            "tests",
         ];
         all.extend_from_slice(args);
         rows(&self.succeed(&all))
@@ -114,7 +116,7 @@ impl Site {
     /// When the command fails.
     pub fn export(&self, args: &[&str], file: &Path) -> String {
         let file = file.to_string_lossy();
-        let mut all = vec!["records", "export", "--output", &file];
+        let mut all = vec!["records", "export", "--case", "tests", "--output", &file];
         all.extend_from_slice(args);
         self.succeed(&all)
     }

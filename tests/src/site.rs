@@ -13,6 +13,14 @@ use crate::process::{self, Weir};
 /// The policy of a site whose test does not bring another.
 pub const POLICY: &str = include_str!("policy.toml");
 
+/// The authorisation of a site.
+const BASIS: &str = concat!(
+    r#"{"act":"set","time":"2020-01-01T00:00:00Z","by":"test","basis":{"version":1,"role":"headteacher","authorised":"2020-01-01","#,
+    r#""review":"2099-12-31","scope":"all web traffic","sites":["test"],"purposes":["facts","regulatory-compliance","standards","#,
+    r#""crime-prevention","unauthorised-use","effective-operation"],"instrument":"SI 2018/356"}}"#,
+    "\n"
+);
+
 static SITES: AtomicU16 = AtomicU16::new(0);
 
 /// An address of 127.0.0.0/8 that belongs to this test process: no port there clashes with another test,
@@ -34,6 +42,8 @@ pub struct Site {
     policy: String,
     environment: Vec<(String, String)>,
     open_files: Option<String>,
+    is_authorised: bool,
+    is_informed: bool,
     /// Where its proxy listens.
     pub proxy: SocketAddr,
     /// Where its console listens.
@@ -48,7 +58,8 @@ impl Default for Site {
 
 impl Site {
     /// A site with the test policy, a gambling, social, games and education list, loopback permitted as an
-    /// origin, every loopback client on the registered network `lab`, and short deadlines.
+    /// origin, every loopback client on the registered network `lab`, and short deadlines. Monitoring is authorised there, and
+    /// everybody was given the notice.
     ///
     /// # Panics
     /// When no temporary folder can be made.
@@ -63,6 +74,8 @@ impl Site {
             policy: POLICY.to_owned(),
             environment: Vec::new(),
             open_files: None,
+            is_authorised: true,
+            is_informed: true,
             proxy: at(13128),
             console: at(14180),
         };
@@ -88,6 +101,7 @@ impl Site {
         );
         self.set("egress.allow", "[\"127.0.0.0/8\", \"::1/128\"]");
         self.set("records.flush", "\"50ms\"");
+        self.set("notice.guests", "\"30d\"");
         self.set("deadlines.drain", "\"5s\"");
         let address = self.proxy.to_string();
         self.listener("name", "\"main\"")
@@ -192,8 +206,8 @@ impl Site {
     /// When they cannot be written.
     pub fn write(&self) -> PathBuf {
         let path = self.path("weir.toml");
-        fs::write(&path, self.text()).expect("the configuration is written");
-        fs::write(self.path("policy.toml"), &self.policy).expect("the policy is written");
+        place(&path, &self.text());
+        place(&self.path("policy.toml"), &self.policy);
         path
     }
 
@@ -216,6 +230,53 @@ impl Site {
             text.push_str(&format!("\n{table}\n"));
         }
         text
+    }
+
+    /// Takes the authorisation to monitor away, before the first start.
+    pub fn unauthorised(&mut self) -> &mut Site {
+        self.is_authorised = false;
+        self
+    }
+
+    /// Leaves everybody without the notice, before users are added and before the first start.
+    pub fn uninformed(&mut self) -> &mut Site {
+        self.is_informed = false;
+        self
+    }
+
+    /// What Weir finds of law in its state: as its commands and pages write it, and marked as told in the records, so that tests
+    /// of other things meet no rows of it.
+    fn lawful(&self) {
+        use std::os::unix::fs::DirBuilderExt;
+        let state = self.path("state");
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(&state).expect("the state directory is made");
+        if self.is_authorised && !state.join("basis.jsonl").exists() {
+            fs::write(state.join("basis.jsonl"), BASIS).expect("the authorisation is written");
+            fs::write(state.join("basis.told"), format!("{} 0\n", BASIS.len()))
+                .expect("the mark is written");
+        }
+        let ledger = fs::read_to_string(state.join("notice.jsonl")).unwrap_or_default();
+        if !ledger.contains("address:127.0.0.1") {
+            self.inform("address:127.0.0.1");
+        }
+    }
+
+    /// Puts somebody into the ledger of the notice, unless nobody is to be there.
+    fn inform(&self, identity: &str) {
+        if !self.is_informed {
+            return;
+        }
+        let line = format!(
+            "{{\"time\":\"{}\",\"identity\":{identity:?},\"version\":\"1\",\"language\":\"en-GB\",\"how\":\"page\"}}\n",
+            jiff::Timestamp::now()
+        );
+        let mut options = fs::File::options();
+        let options = options.append(true).create(true);
+        let file = options.open(self.path("state").join("notice.jsonl"));
+        std::io::Write::write_all(&mut file.expect("the ledger opens"), line.as_bytes())
+            .expect("the ledger is written");
     }
 
     /// Sets a variable in the environment of the process, not of commands.
@@ -275,6 +336,7 @@ impl Site {
     /// When it does not serve.
     pub fn start(&self) -> Weir {
         let config = self.write();
+        self.lawful();
         let listeners = (self.proxy, self.console);
         let mut command = match &self.open_files {
             // Of util-linux; it becomes the process that it starts.
@@ -327,6 +389,7 @@ impl Site {
             args.extend(["--group", group]);
         }
         told(&args, &self.weir_with(&args, &format!("{password}\n")));
+        self.inform(&format!("user:{name}"));
         self
     }
 
@@ -338,6 +401,16 @@ impl Site {
         let args = ["users", "password", name];
         told(&args, &self.weir_with(&args, &format!("{password}\n")));
     }
+}
+
+/// Puts a text in place of a file, whole: a running process may be reading it.
+fn place(path: &Path, text: &str) {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return;
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, text).expect("the configuration is written");
+    fs::rename(&new, path).expect("the configuration is put in place");
 }
 
 /// What a command that must succeed printed.

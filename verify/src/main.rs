@@ -9,13 +9,13 @@ use weir_evidence::TagKey;
 use weir_verify::{Outside, check, check_bundle, is_bundle};
 
 const USAGE: &str = "\
-weir-verify DIRECTORY [--key FILE]… [--checkpoint FILE]… [--tag-key FILE] [--leaves FILE] [--json]
+weir-verify DIRECTORY [--key FILE]… [--checkpoint PATH]… [--tag-key FILE] [--leaves FILE] [--json]
 
 Checks an export bundle of Weir, or the log of a records directory: every row, every checkpoint, without network and
 without Weir.
 
   --key FILE         public keys that were kept outside, one a line
-  --checkpoint FILE  a checkpoint that was kept outside
+  --checkpoint PATH  a checkpoint that was kept outside, or a directory of them (*.note), which must all fit
   --tag-key FILE     of a bundle: checks that the tag is the person's, for an auditor who has this key
   --leaves FILE      of a records directory: writes node, number and hash of every leaf, for other tools
   --json             the report as JSON

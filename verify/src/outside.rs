@@ -9,6 +9,9 @@ use weir_evidence::{Checkpoint, Note, VerifierKey};
 use crate::log::Told;
 use crate::report::{Place, Report};
 
+/// Differences to what was kept outside that are told.
+const DIFFERENCES: usize = 10;
+
 /// Keys and checkpoints from elsewhere.
 #[derive(Debug, Default)]
 pub struct Outside {
@@ -50,11 +53,33 @@ impl Outside {
         Ok(())
     }
 
-    /// Takes in a checkpoint: one signed note.
+    /// Takes in a checkpoint, which is one signed note, or a directory of them as a witness keeps it: every file whose name ends
+    /// in `.note`. All must fit.
     ///
     /// # Errors
-    /// When it cannot be read or is none.
+    /// When one cannot be read or is none, or the directory has none.
     pub fn add_checkpoint(&mut self, path: &Path) -> Result<(), OutsideError> {
+        if !path.is_dir() {
+            return self.add_note(path);
+        }
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(|error| fault(path, error))? {
+            let file = entry.map_err(|error| fault(path, error))?.path();
+            if file
+                .extension()
+                .is_some_and(|extension| extension == "note")
+            {
+                paths.push(file);
+            }
+        }
+        if paths.is_empty() {
+            return Err(fault(path, "there is no checkpoint in it (*.note)"));
+        }
+        paths.sort();
+        paths.iter().try_for_each(|path| self.add_note(path))
+    }
+
+    fn add_note(&mut self, path: &Path) -> Result<(), OutsideError> {
         let note = Note::parse(&read(path)?).map_err(|error| fault(path, error))?;
         let checkpoint = Checkpoint::parse(note.text()).map_err(|error| fault(path, error))?;
         self.checkpoints.push((note, checkpoint));
@@ -66,10 +91,14 @@ impl Outside {
             let what = "none of its keys is the one that was kept outside: another log lies here, or the wrong key was given";
             report.fault(node, Place::checkpoint(1), what);
         }
-        for (note, kept) in &self.checkpoints {
-            if let Some((place, what)) = difference(note, kept, told) {
-                report.fault(node, place, what);
-            }
+        let mut kept: Vec<&(Note, Checkpoint)> = self.checkpoints.iter().collect();
+        kept.sort_by_key(|(_, checkpoint)| checkpoint.number);
+        let differences = kept
+            .iter()
+            .filter_map(|(note, kept)| difference(note, kept, told));
+        // Where one does not fit, all that follow it do not.
+        for (place, what) in differences.take(DIFFERENCES) {
+            report.fault(node, place, what);
         }
     }
 

@@ -213,16 +213,16 @@ def micros(value):
 
 FIELDS = {
     0: [(1, "node", text), (2, "kind", text), (3, "event", event), (5, "duration", number64), (6, "status", number16),
-        (7, "error", text), (8, "end", text), (9, "bytes_up", number64), (10, "bytes_down", number64), (11, "note", text),
+        (7, "error", text), (8, "end", text), (9, "bytes_up", number64), (10, "bytes_down", number64), (11, "note", text), (12, "notice", text),
         (46, "ech", flag), (48, "initiator", text), (49, "inspected", flag), (60, "verdict", text),
         (65, "policy_version", text), (66, "lists_version", text)],
     1: [(20, "user", text), (21, "groups", text), (22, "profile", text), (23, "identity", text),
-        (24, "identity_age", U32), (30, "device", text), (31, "network", text), (32, "client", text), (33, "client_port", number16),
+        (24, "identity_age", U32), (25, "confidence", text), (26, "identity_expires", U32), (30, "device", text), (31, "network", text), (32, "client", text), (33, "client_port", number16),
         (34, "listener", text)],
     2: [(40, "method", text), (41, "scheme", text), (42, "host", text), (43, "port", number16), (44, "origin", text),
         (45, "sni", text), (47, "entry", text), (61, "rule", text), (62, "category", text), (63, "categories", text),
         (64, "list", text)],
-    3: [(80, "path", text)],
+    3: [(80, "path", text), (81, "term", text)],
 }
 
 

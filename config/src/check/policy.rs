@@ -2,6 +2,10 @@
 
 use std::collections::HashMap;
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
 use super::{Known, groups, profiles, unique};
 use crate::document::Report;
 use crate::{Action, PolicyFile, RuleFile, Settings};
@@ -47,7 +51,10 @@ pub(super) fn check(policy: &PolicyFile, report: &mut Report) {
     terms(policy, report);
     periods(policy, report);
     for (index, rule) in policy.rules.iter().enumerate() {
-        limits(&format!("rule[{}]", index + 1), rule, report);
+        let section = format!("rule[{}]", index + 1);
+        limits(&section, rule, report);
+        content(&section, rule, today(policy), report);
+        texts(&section, rule, report);
     }
     order(policy, report);
     references(policy, report);
@@ -181,6 +188,52 @@ fn limits(section: &str, rule: &RuleFile, report: &mut Report) {
     if rule.exempt_limits && matches!(rule.action, Action::Block | Action::Limit) {
         let message = format!("means nothing with action = \"{}\"", rule.action);
         report.fault(&key("exempt_limits"), message);
+    }
+}
+
+fn today(policy: &PolicyFile) -> Date {
+    let zone = TimeZone::get(&policy.time_zone).unwrap_or(TimeZone::UTC);
+    Timestamp::now().to_zoned(zone).date()
+}
+
+/// Content of what is let through, where that means something, and for twelve months at most (LM-04).
+fn content(section: &str, rule: &RuleFile, today: Date, report: &mut Report) {
+    let Some(content) = &rule.content else { return };
+    let key = format!("{section}.content_until");
+    if matches!(rule.action, Action::Block | Action::Warn) {
+        let message = format!(
+            "means nothing with action = \"{}\": content of what is blocked or warned about is kept in any case",
+            rule.action
+        );
+        return report.fault(&key, message);
+    }
+    if rule.matches_everything() {
+        let message = "content of everything would be kept: name what the rule is about (LM-04)";
+        return report.fault(&key, message.to_owned());
+    }
+    let latest = today.checked_add(12.months()).unwrap_or(today);
+    if content.until > latest {
+        let message = format!(
+            "{} is more than twelve months ahead: at most {latest}, to be renewed then (LM-04)",
+            content.until
+        );
+        report.fault(&key, message);
+    } else if content.until < today {
+        let message = format!(
+            "the time ended with {}: content of this rule is kept no more; take both keys out, or renew them",
+            content.until
+        );
+        report.warn(&key, message);
+    }
+}
+
+/// What people read, and cites law that was replaced (LM-01).
+fn texts(section: &str, rule: &RuleFile, report: &mut Report) {
+    let reason = rule.content.as_ref().map_or("", |content| &content.reason);
+    for (leaf, text) in [("words", &*rule.words), ("content_reason", reason)] {
+        if let Some(outdated) = crate::law::outdated(text) {
+            report.warn(&format!("{section}.{leaf}"), outdated);
+        }
     }
 }
 

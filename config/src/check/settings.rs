@@ -30,6 +30,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report) {
         report,
     );
     sources(settings, report);
+    witnesses(settings, report);
     own_addresses(settings, report);
     client_addresses(settings, report);
     tunnel_ports(settings, report);
@@ -127,6 +128,32 @@ fn sources(settings: &Settings, report: &mut Report) {
         {
             let message = format!("there is no file {}", path.display());
             report.fault(&key("categories"), message);
+        }
+    }
+}
+
+/// Witnesses have a name each, and are there.
+fn witnesses(settings: &Settings, report: &mut Report) {
+    let names = settings.witnesses.iter().map(|witness| &witness.name);
+    unique("records.witness", "name", names, report);
+    for (index, witness) in settings.witnesses.iter().enumerate() {
+        let key = format!("records.witness[{}].to", index + 1);
+        match &witness.to {
+            Place::File(path) if path.starts_with(&settings.state) => {
+                let message =
+                    "it lies in Weir's own state: a copy beside the records proves nothing";
+                report.fault(&key, message.to_owned());
+            }
+            Place::File(path) if !path.is_dir() => {
+                let message = format!("there is no directory {} at present", path.display());
+                report.warn(&key, message);
+            }
+            Place::Url(url) if url.scheme == Scheme::Http => {
+                let message =
+                    "anyone on the way can keep checkpoints from a witness over http: use https";
+                report.warn(&key, message.to_owned());
+            }
+            _ => {}
         }
     }
 }
@@ -253,6 +280,10 @@ fn files(settings: &Settings, report: &mut Report) {
 }
 
 fn warnings(settings: &Settings, report: &mut Report) {
+    if let Some(outdated) = crate::law::outdated(&settings.notice.text) {
+        let leaf = settings.notice.file.as_ref().map_or("text", |_| "file");
+        report.warn(&format!("notice.{leaf}"), outdated);
+    }
     let everything = |network: &Network| network.prefix() == 0;
     for (index, network) in settings.networks.iter().enumerate() {
         if network.addresses.iter().any(everything) {

@@ -93,6 +93,8 @@ pub enum Kind {
     Clock,
     /// A zone of the IANA time zone database.
     Zone,
+    /// A tag of a language, as `en-GB`.
+    Language,
     /// That, or an empty text for none.
     Optional(&'static Kind),
     /// Any number of those in brackets.
@@ -179,6 +181,7 @@ impl Kind {
             Kind::Date => "day such as `2026-09-02`",
             Kind::Clock => "time such as `08:45`",
             Kind::Zone => "IANA time zone",
+            Kind::Language => "language tag such as `en-GB`",
             _ => "value",
         }
     }

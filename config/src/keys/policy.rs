@@ -116,6 +116,11 @@ pub const POLICY: &[Key] = keys! {
         "Why the rule exists (LM-03).";
     "rule.words", Text(500), r#""""#,
         "What the block page says, for the person who meets it.";
+    "rule.content_until", Optional(&Date), r#""""#,
+        "For `allow` and `limit`: until the end of this day, at most twelve months ahead, records of what the rule lets through keep path and \
+         search term (LM-04), under the rule's purpose; afterwards no more, by itself. Needs `content_reason`.";
+    "rule.content_reason", Text(300), r#""""#,
+        "Why content is kept: stands in the notice and in `weir check`. Needs `content_until`.";
     "rule.exempt_limits", Flag, "false",
         "No limit of person, group or category slows this traffic; it still shares the line.";
     "rule.down", CAP, r#""""#,

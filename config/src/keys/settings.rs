@@ -1,12 +1,14 @@
 //! The keys of `weir.toml`.
 
 use super::Kind::{
-    Address, CategoryMap, Choice, Contact, Duration, Flag, Host, HostMap, Integer, List, ListName,
-    MinisignKey, Name, Network, Optional, Path, Period, Place, Port, Ports, Rate, Section,
-    Sections, Server, Sha256, Share, Size, Text,
+    Address, CategoryMap, Choice, Contact, Duration, Flag, Host, HostMap, Integer, Language, List,
+    ListName, MinisignKey, Name, Network, Optional, Path, Period, Place, Port, Ports, Rate,
+    Section, Sections, Server, Sha256, Share, Size, Text,
 };
 use super::{Key, Kind, keys};
-use crate::settings::{ListFormat, LogFormat, LogLevel, LoginMode, Missing, UnknownNetwork};
+use crate::settings::{
+    ListFormat, LogFormat, LogLevel, LoginMode, Missing, NoticeMode, UnknownNetwork,
+};
 
 const LINE: Kind = Optional(&Rate("64kbit/s", "1000Gbit/s"));
 const NAMES: Kind = List(&Name);
@@ -249,6 +251,23 @@ pub const SETTINGS: &[Key] = keys! {
     "warn.entries", Integer(1, 10_000_000), "10000",
         "Clicks to remember.";
 
+    "notice", Section, "",
+        "The notice that tells everybody what is recorded (LM-06); see `docs/lawful-monitoring.md`. Whoever was not given it has no \
+         content in records; filtering does not wait for it.";
+    "notice.version", Name, r#""1""#,
+        "Changed whenever people must be told anew: everybody is given the notice once more.";
+    "notice.mode", Choice(NoticeMode::WORDS), r#""first-use""#,
+        "Whether browsers are shown the notice before their first page of an `http` address, or only where somebody opens \
+         `/.well-known/weir/notice` on any such address.";
+    "notice.language", Language, r#""en-GB""#,
+        "Language of the school's own text, as it stands in the ledger.";
+    "notice.text", Text(2000), r#""""#,
+        "The school's own words, above what Weir says of what it records.";
+    "notice.file", Optional(&Path), r#""""#,
+        "A file of plain text with them instead, at most 64 KiB; blank lines part paragraphs.";
+    "notice.guests", Duration("1m", "30d"), r#""12h""#,
+        "How long the notice counts as given for somebody who is known by an address alone.";
+
     "records", Section, "",
         "Monitoring records, in `records` under the state directory.";
     "records.flush", Duration("1ms", "1m"), r#""50ms""#,
@@ -267,8 +286,18 @@ pub const SETTINGS: &[Key] = keys! {
         "Records that may wait for the disk; more are dropped, counted and stated in a gap record.";
     "records.long_request", Duration("100ms", "1h"), r#""10s""#,
         "A request that runs longer gets an opening record.";
+    "records.strict", Flag, "false",
+        "Whether the answer to a blocked or flagged request waits until its opening record is on the disk; it is refused where that takes over 5s.";
     "records.when_unwritable", Choice(Missing::WORDS), r#""allow""#,
         "What becomes of traffic while records cannot be written: allowed, counted and stated in a gap record, or refused.";
+
+    "records.witness", Sections(8), "",
+        "A place outside that gets every signed checkpoint of the log over the records (LM-30); whoever runs this machine should \
+         not be able to write there. See `docs/records-proof.md`.";
+    "records.witness.name", ListName, "",
+        "What it is called in health and metrics.";
+    "records.witness.to", Place, "",
+        "A directory, such as a mount, that gets a file for each checkpoint; or an `http(s)` URL to which each is posted.";
 
     "log", Section, "",
         "What Weir says about itself, on standard error. Never names what people visit.";

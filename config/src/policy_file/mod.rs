@@ -23,6 +23,8 @@ pub use time::{ClockTime, Day};
 pub struct PolicyFile {
     /// As it is named in faults.
     pub file: PathBuf,
+    /// The file as it was read, comments included: what stood in it when it was in force (LM-34).
+    pub text: Arc<str>,
     /// A zone of the IANA database, known to exist.
     pub time_zone: String,
     /// Profile of people and networks that nothing else is known of; one of `profiles`.
@@ -201,6 +203,8 @@ pub struct RuleFile {
     pub purpose: Purpose,
     /// For the block page; may be empty.
     pub words: String,
+    /// Content of what the rule lets through is kept (LM-04); only with `allow` and `limit`.
+    pub content: Option<ContentKeeping>,
     /// Only with `allow` and `warn`.
     pub exempt_limits: bool,
     /// Only with `limit`: for the rule's traffic of one person.
@@ -233,6 +237,15 @@ impl RuleFile {
             && self.extensions.is_empty()
             && self.content_types.is_empty()
     }
+}
+
+/// A named rule that keeps content of what it lets through, for a reason and a time (LM-04). The purpose is the rule's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentKeeping {
+    /// The last day, in the policy's time zone; at most twelve months ahead.
+    pub until: Date,
+    /// Why, for the notice and for `weir check`.
+    pub reason: String,
 }
 
 /// A value of `rule.hosts`.

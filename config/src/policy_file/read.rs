@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 
+use jiff::civil::Date;
 use weir_host::Host;
 
-use super::{CategoryLimit, Group, HostSelector, Period, PolicyFile, Profile, RuleFile, Term};
+use super::{
+    CategoryLimit, ContentKeeping, Group, HostSelector, Period, PolicyFile, Profile, RuleFile, Term,
+};
 use crate::document::Section;
 use crate::value::{Node, Sink, Value};
 
-pub(crate) fn policy(root: &Section<'_, '_>, file: PathBuf) -> PolicyFile {
+pub(crate) fn policy(root: &Section<'_, '_>, file: PathBuf, text: &str) -> PolicyFile {
     PolicyFile {
         file,
+        text: text.into(),
         time_zone: root.get("time_zone"),
         strictest: root.get("strictest"),
         otherwise: root.get("otherwise"),
@@ -94,11 +98,33 @@ fn rule(section: &Section<'_, '_>) -> RuleFile {
         action: section.get("action"),
         purpose: section.get("purpose"),
         words: section.get("words"),
+        content: content(section),
         exempt_limits: section.get("exempt_limits"),
         down: section.get("down"),
         up: section.get("up"),
         download_size: section.get("download_size"),
         upload_size: section.get("upload_size"),
+    }
+}
+
+/// Both keys or none.
+fn content(section: &Section<'_, '_>) -> Option<ContentKeeping> {
+    let until: Option<Date> = section.get("content_until");
+    let reason: String = section.get("content_reason");
+    match (until, reason.is_empty()) {
+        (Some(until), false) => Some(ContentKeeping { until, reason }),
+        (None, true) => None,
+        (Some(_), true) => {
+            let message =
+                "content is kept for a stated reason only (LM-04): say in content_reason why";
+            section.fault_at(section.line(), "content_reason", message.to_owned());
+            None
+        }
+        (None, false) => {
+            let message = "content is kept for a limited time only (LM-04): give the last day in content_until";
+            section.fault_at(section.line(), "content_until", message.to_owned());
+            None
+        }
     }
 }
 

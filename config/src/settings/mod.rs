@@ -65,8 +65,12 @@ pub struct Settings {
     pub login: Login,
     /// `[warn]`
     pub warn: Warn,
+    /// `[notice]`
+    pub notice: Notice,
     /// `[records]`
     pub records: Records,
+    /// `[[records.witness]]`
+    pub witnesses: Vec<Witness>,
     /// `[log]`
     pub log: Log,
 }
@@ -100,6 +104,16 @@ words! {
         Allow = "allow",
         /// It is refused.
         Refuse = "refuse",
+    }
+}
+
+words! {
+    /// Who is shown the monitoring notice.
+    NoticeMode {
+        /// Browsers, before their first page.
+        FirstUse = "first-use",
+        /// Whoever opens its address.
+        OnRequest = "on-request",
     }
 }
 
@@ -343,6 +357,23 @@ pub struct Warn {
     pub entries: usize,
 }
 
+/// `[notice]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Changed when people must be told anew.
+    pub version: Arc<str>,
+    /// Who is shown it.
+    pub mode: NoticeMode,
+    /// A tag of letters, digits and hyphens.
+    pub language: Arc<str>,
+    /// The school's own words, from `text` or from `file`.
+    pub text: String,
+    /// The file, where it is one.
+    pub file: Option<PathBuf>,
+    /// How long it counts for somebody who is known by an address alone.
+    pub guests: Duration,
+}
+
 /// `[records]`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Records {
@@ -362,8 +393,19 @@ pub struct Records {
     pub queue: usize,
     /// A request that runs longer gets an opening record.
     pub long_request: Duration,
+    /// Whether blocked and flagged answers wait until their record is on the disk.
+    pub strict: bool,
     /// Traffic while records cannot be written.
     pub when_unwritable: Missing,
+}
+
+/// `[[records.witness]]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// Unique; part of file names.
+    pub name: Arc<str>,
+    /// A directory, or where checkpoints are posted to.
+    pub to: Place,
 }
 
 /// `[log]`
@@ -414,5 +456,6 @@ pub(crate) const RESTART: &[(&str, Same)] = &[
         a.records.checkpoint == b.records.checkpoint
     }),
     ("records.queue", |a, b| a.records.queue == b.records.queue),
+    ("records.witness", |a, b| a.witnesses == b.witnesses),
     ("log", |a, b| a.log == b.log),
 ];

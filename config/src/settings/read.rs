@@ -9,8 +9,8 @@ use weir_host::Name;
 use super::mandatory::with_built_in;
 use super::{
     Bounds, CategoryChoice, Connect, Console, Deadlines, Device, Egress, Http, Line, ListSource,
-    Listener, Lists, Log, Login, MandatoryList, Origin, Place, Records, RegisteredNetwork,
-    Resolver, Settings, Warn,
+    Listener, Lists, Log, Login, MandatoryList, Notice, Origin, Place, Records, RegisteredNetwork,
+    Resolver, Settings, Warn, Witness,
 };
 use crate::document::Section;
 use crate::keys::Kind;
@@ -90,7 +90,9 @@ pub(crate) fn settings(root: &Section<'_, '_>, base: &Base) -> Settings {
         bounds: bounds(&root.section("bounds")),
         login: login(&root.section("login")),
         warn: warn(&root.section("warn")),
+        notice: notice(&root.section("notice"), base),
         records: records(&root.section("records")),
+        witnesses: witnesses(&root.section("records"), base),
         log: log(&root.section("log")),
     }
 }
@@ -327,6 +329,44 @@ fn warn(section: &Section<'_, '_>) -> Warn {
     }
 }
 
+/// Most bytes of the notice's own text.
+const NOTICE_BYTES: u64 = 64 * 1024;
+
+fn notice(section: &Section<'_, '_>, base: &Base) -> Notice {
+    let mut text: String = section.get("text");
+    let file: Option<PathBuf> = section.get("file");
+    let file = file.map(|path| base.path(path));
+    if let Some(path) = &file {
+        let given = !text.is_empty();
+        match notice_text(path) {
+            _ if given => section.fault_at(section.line(), "file", "text is given too".to_owned()),
+            Ok(read) => text = read,
+            Err(error) => {
+                let message = format!("{}: {error}", path.display());
+                section.fault_at(section.line(), "file", message);
+            }
+        }
+    }
+    Notice {
+        version: section.get("version"),
+        mode: section.get("mode"),
+        language: section.get("language"),
+        text,
+        file,
+        guests: section.get("guests"),
+    }
+}
+
+fn notice_text(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    if file.take(NOTICE_BYTES + 1).read_to_string(&mut text)? as u64 > NOTICE_BYTES {
+        return Err(std::io::Error::other("more than 64 KiB"));
+    }
+    Ok(text)
+}
+
 fn records(section: &Section<'_, '_>) -> Records {
     Records {
         flush: section.get("flush"),
@@ -337,8 +377,21 @@ fn records(section: &Section<'_, '_>) -> Records {
         retain: section.get("retain"),
         queue: section.get("queue"),
         long_request: section.get("long_request"),
+        strict: section.get("strict"),
         when_unwritable: section.get("when_unwritable"),
     }
+}
+
+fn witnesses(section: &Section<'_, '_>, base: &Base) -> Vec<Witness> {
+    let sections = section.sections("witness");
+    let witness = |section: &Section<'_, '_>| Witness {
+        name: section.get("name"),
+        to: match section.get("to") {
+            Place::File(path) => Place::File(base.path(path)),
+            url => url,
+        },
+    };
+    sections.iter().map(witness).collect()
 }
 
 fn log(section: &Section<'_, '_>) -> Log {

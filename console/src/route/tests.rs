@@ -31,6 +31,11 @@ impl Control for Fixed {
         Notice {
             school: "Weir Academy".into(),
             contact: String::new(),
+            own: Vec::new(),
+            language: "en".into(),
+            notice_version: "1".into(),
+            kept_by_rules: Vec::new(),
+            basis: String::new(),
             always: Vec::new(),
             when_blocked: Vec::new(),
             purposes: Vec::new(),

@@ -24,13 +24,14 @@ use crate::words::Kind;
 use statement::Tally;
 
 /// Rows about the records themselves: they stand in every statement whose period they touch, whoever was asked for.
-pub(crate) const HAPPENINGS: [Kind; 6] = [
+pub(crate) const HAPPENINGS: [Kind; 7] = [
     Kind::Start,
     Kind::Stop,
     Kind::Gap,
     Kind::Reload,
     Kind::Clock,
     Kind::Retention,
+    Kind::Authorisation,
 ];
 
 /// Why an export failed. What was written to the output until then is not an export.

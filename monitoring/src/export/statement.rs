@@ -59,6 +59,9 @@ pub struct Statement {
     pub files: Vec<FileRead>,
     /// Files that should have been read and could not: rows may be missing.
     pub unreadable: Vec<Unreadable>,
+    /// The authorisations to monitor that were in force in the time asked for, and their ends (LM-01, LM-02).
+    #[serde(default)]
+    pub basis: Vec<crate::basis::Entry>,
     /// What the reader of an empty export must know, such as that nobody of the name asked for is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
@@ -140,10 +143,13 @@ impl Tally {
         for row in 0..batch.num_rows() {
             let kind = cells.str_at(Col::kind, row).unwrap_or_default();
             add(&mut self.kinds, kind);
-            add(
-                &mut self.verdicts,
-                cells.str_at(Col::verdict, row).unwrap_or_default(),
-            );
+            // A dispute repeats the verdict of its event, which is counted already.
+            if kind != Kind::Dispute.as_str() {
+                add(
+                    &mut self.verdicts,
+                    cells.str_at(Col::verdict, row).unwrap_or_default(),
+                );
+            }
             note(&mut self.policies, cells.str_at(Col::policy_version, row));
             note(&mut self.lists, cells.str_at(Col::lists_version, row));
             self.follow(kind, cells.u64_at(Col::event, row));
@@ -199,6 +205,7 @@ impl Tally {
             unsealed_rows: unsealed.sum(),
             files: searched.files,
             unreadable: searched.unreadable,
+            basis: Vec::new(),
             remarks: Vec::new(),
         }
     }

@@ -59,6 +59,7 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::bytes_up => (Group::Row, 9),
         Col::bytes_down => (Group::Row, 10),
         Col::note => (Group::Row, 11),
+        Col::notice => (Group::Row, 12),
         Col::ech => (Group::Row, 46),
         Col::initiator => (Group::Row, 48),
         Col::inspected => (Group::Row, 49),
@@ -70,6 +71,8 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::profile => (Group::Who, 22),
         Col::identity => (Group::Who, 23),
         Col::identity_age => (Group::Who, 24),
+        Col::confidence => (Group::Who, 25),
+        Col::identity_expires => (Group::Who, 26),
         Col::device => (Group::Who, 30),
         Col::network => (Group::Who, 31),
         Col::client => (Group::Who, 32),
@@ -88,6 +91,7 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
         Col::categories => (Group::Target, 63),
         Col::list => (Group::Target, 64),
         Col::path => (Group::Content, 80),
+        Col::term => (Group::Content, 81),
     })
 }
 

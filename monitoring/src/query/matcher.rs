@@ -2,27 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
-use arrow::datatypes::{ArrowPrimitiveType, TimestampMicrosecondType, UInt64Type};
+use arrow::array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, TimestampMicrosecondType, UInt64Type};
 
 use super::Query;
 use super::person::Person;
+use super::term::Known;
+use super::withheld::names_case;
 use crate::record::Col;
 use crate::scrub;
-
-/// Columns that a text is looked for in.
-const SEARCHED: [Col; 10] = [
-    Col::user,
-    Col::device,
-    Col::host,
-    Col::sni,
-    Col::path,
-    Col::rule,
-    Col::category,
-    Col::list,
-    Col::entry,
-    Col::note,
-];
 
 /// A query made ready to be asked of many batches.
 #[derive(Clone, Debug)]
@@ -41,6 +30,7 @@ pub(crate) struct Matcher {
     /// A row matches from its begin to its end, not at its begin only.
     pub(super) is_lasting: bool,
     text: Option<String>,
+    case: Option<String>,
 }
 
 /// A name, alone or with what is below it.
@@ -86,6 +76,7 @@ impl Matcher {
             to: query.to.map_or(i64::MAX, |to| to.as_microsecond()),
             is_lasting: false,
             text: query.text.as_ref().map(|text| text.to_lowercase()),
+            case: query.case.as_ref().map(stored),
         }
     }
 
@@ -95,17 +86,28 @@ impl Matcher {
         self
     }
 
+    /// The kinds asked for; none for every kind.
+    pub(super) fn kinds(&self) -> &[&'static str] {
+        &self.kinds
+    }
+
     /// The person asked for.
     pub(super) fn user(&self) -> Option<&Person> {
         self.user.as_ref()
     }
 
-    /// Columns that [`Matcher::mask`] looks at.
-    pub(super) fn columns(&self) -> BTreeSet<&'static str> {
+    /// The text that is looked for, in lower case.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// Columns of every filter but the text.
+    pub(super) fn compared(&self) -> BTreeSet<&'static str> {
         let mut columns = vec![Col::time];
         columns.extend(self.equal.iter().map(|(col, _)| *col));
         columns.extend(self.members.iter().map(|(col, _)| *col));
         let more: [(bool, &[Col]); 7] = [
+            (self.case.is_some(), &[Col::kind, Col::note]),
             (self.user.is_some(), &[Col::user]),
             (!self.kinds.is_empty(), &[Col::kind]),
             (self.host.is_some(), &[Col::host, Col::sni]),
@@ -115,7 +117,6 @@ impl Matcher {
                 self.members.iter().any(|(col, _)| *col == Col::categories),
                 &[Col::category],
             ),
-            (self.text.is_some(), &SEARCHED),
         ];
         columns.extend(
             more.into_iter()
@@ -127,6 +128,13 @@ impl Matcher {
 
     /// Which rows match. A column that the batch does not have matches nothing.
     pub(crate) fn mask(&self, batch: &RecordBatch) -> BooleanArray {
+        self.mask_of(batch, &mut Known::default())
+    }
+
+    /// The same for a batch whose searched columns may be dictionaries; `known` is of this file alone.
+    pub(super) fn mask_of(&self, coded: &RecordBatch, known: &mut Known) -> BooleanArray {
+        let plain = self.plain(coded);
+        let batch = plain.as_ref().unwrap_or(coded);
         let mut keep = vec![true; batch.num_rows()];
         self.keep_time(batch, &mut keep);
         for (col, wanted) in &self.equal {
@@ -157,15 +165,36 @@ impl Matcher {
                     .any(|column| value(column, row).is_some_and(|name| host.covers(name)))
             });
         }
+        if let Some(case) = &self.case {
+            let [kinds, notes] = [Col::kind, Col::note].map(|col| texts(batch, col));
+            retain_rows(&mut keep, |row| names_case(kinds, notes, row, case));
+        }
         if let Some(text) = &self.text {
-            let columns = SEARCHED.map(|col| texts(batch, col));
-            retain_rows(&mut keep, |row| {
-                columns
-                    .into_iter()
-                    .any(|column| value(column, row).is_some_and(|cell| contains(cell, text)))
-            });
+            known.retain(coded, text, &mut keep);
         }
         BooleanArray::from(keep)
+    }
+
+    /// The compared columns as plain ones, where one of them is a dictionary.
+    fn plain(&self, batch: &RecordBatch) -> Option<RecordBatch> {
+        let is_coded = |name: &&str| {
+            let column = batch.column_by_name(name);
+            column.is_some_and(|column| matches!(column.data_type(), DataType::Dictionary(..)))
+        };
+        let compared = self.compared();
+        if !compared.iter().any(is_coded) {
+            return None;
+        }
+        let columns = compared.into_iter().filter_map(|name| {
+            let column = batch.column_by_name(name)?;
+            let column = match column.data_type() {
+                DataType::Dictionary(_, values) => cast(column, values).ok()?,
+                _ => ArrayRef::clone(column),
+            };
+            Some((name, column))
+        });
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)))
+            .ok()
     }
 
     fn keep_time(&self, batch: &RecordBatch, keep: &mut [bool]) {
@@ -243,16 +272,4 @@ fn retain_rows(keep: &mut [bool], matches: impl Fn(usize) -> bool) {
     for (row, keep) in keep.iter_mut().enumerate() {
         *keep = *keep && matches(row);
     }
-}
-
-/// Whether `lower`, which is in lower case, occurs in `cell` when case is ignored.
-fn contains(cell: &str, lower: &str) -> bool {
-    if lower.is_empty() {
-        return true;
-    }
-    if cell.is_ascii() {
-        let mut windows = cell.as_bytes().windows(lower.len());
-        return windows.any(|window| window.eq_ignore_ascii_case(lower.as_bytes()));
-    }
-    cell.to_lowercase().contains(lower)
 }

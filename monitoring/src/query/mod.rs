@@ -4,12 +4,15 @@
 //! recorded, is decided by the caller (LM-12, LM-18). Memory is bounded whatever matches: rows come in windows, each the next
 //! so many in order of time, and a window is gathered by reading only what can belong to it.
 
+mod aggregate;
 mod matcher;
 mod person;
 mod scan;
 mod sources;
+mod term;
 mod visits;
 mod window;
+mod withheld;
 
 use std::io;
 use std::net::IpAddr;
@@ -21,10 +24,12 @@ use arrow::error::ArrowError;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use aggregate::{By, Ranked, Sum, Summary, rank, summarise};
 pub(crate) use matcher::Matcher;
 use sources::Sources;
 pub use visits::{Counted, Visits, visits};
 use window::Window;
+pub use withheld::WITHHELD;
 
 use crate::event::EventId;
 use crate::words::{Kind, Verdict};
@@ -93,6 +98,13 @@ pub struct Query {
     /// Occurs in user, device, host, SNI, path, rule, category, list, entry or note; letter case is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Rows that name this case: reads, disputes, holds and the like. No traffic names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
+    /// Rows come without what leads to one person, for who looks at many people at once: [`WITHHELD`], and the notes of rows
+    /// that may name somebody.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withhold_people: bool,
     /// At most so many rows: the first in `order`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
@@ -177,11 +189,25 @@ pub(crate) fn run(
         let is_last = !gathered.is_cut();
         after = gathered.last_key();
         left = left.saturating_sub(gathered.len() as u64);
-        if gathered
-            .hand_over(&mut |batch, rows_of| sources.count(batch, rows_of, each))?
-            .is_break()
-            || is_last
-        {
+        let mut failed = None;
+        let mut give = |batch: &RecordBatch| {
+            if !query.withhold_people {
+                return each(batch);
+            }
+            match withheld::without_people(batch) {
+                Ok(batch) => each(&batch),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        let handed =
+            gathered.hand_over(&mut |batch, rows_of| sources.count(batch, rows_of, &mut give))?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        if handed.is_break() || is_last {
             break;
         }
     }
@@ -196,5 +222,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+#[cfg(test)]
+mod speed_tests;
 #[cfg(test)]
 mod tests;

@@ -3,30 +3,43 @@
 //! Decides by statistics, page index and bloom filter what can be left unread. What matches is decided by the matcher, on the
 //! rows themselves.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReader,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
 use super::Matcher;
+use super::term::{self, Known, SEARCHED};
 use crate::adapt::adapt;
 use crate::record::Col;
 
 /// Rows decoded at a time.
 const BATCH: usize = 4096;
+
+/// What is asked of a segment.
+pub(super) struct Asked<'a> {
+    pub(super) matcher: &'a Matcher,
+    /// When the rows began, both inclusive.
+    pub(super) times: (i64, i64),
+    /// The columns that are handed over; none for today's, all of them.
+    pub(super) columns: Option<&'a [Col]>,
+}
 
 type Builder = ParquetRecordBatchReaderBuilder<File>;
 
@@ -44,20 +57,21 @@ impl From<ParquetError> for ScanError {
     }
 }
 
-/// Hands every matching row of a segment that began within `times` (both inclusive) to `each`, in today's columns.
+/// Hands every matching row of a segment that began within the times asked for to `each`.
 pub(super) fn scan(
     path: &Path,
-    matcher: &Matcher,
-    times: (i64, i64),
+    asked: &Asked<'_>,
     each: &mut dyn FnMut(RecordBatch) -> Result<(), ArrowError>,
 ) -> Result<(), ScanError> {
-    let Some(mut reader) = decoding(|| open(path, matcher, times))? else {
+    let Some(mut reader) = decoding(|| open(path, asked))? else {
         return Ok(());
     };
+    let today = |batch| match asked.columns {
+        Some(_) => Ok(batch),
+        None => adapt(&batch),
+    };
     while let Some(batch) = decoding(|| {
-        let batch = reader
-            .next()
-            .map(|batch| batch.and_then(|batch| adapt(&batch)));
+        let batch = reader.next().map(|batch| batch.and_then(today));
         batch
             .transpose()
             .map_err(|error| ScanError::File(error.to_string()))
@@ -80,21 +94,40 @@ fn decoding<T>(step: impl FnOnce() -> Result<T, ScanError>) -> Result<T, ScanErr
 }
 
 /// A reader of the matching rows; None when statistics tell that there are none.
-fn open(
-    path: &Path,
-    matcher: &Matcher,
-    times: (i64, i64),
-) -> Result<Option<ParquetRecordBatchReader>, ScanError> {
+fn open(path: &Path, asked: &Asked<'_>) -> Result<Option<ParquetRecordBatchReader>, ScanError> {
+    let (matcher, times) = (asked.matcher, asked.times);
     let file = File::open(path).map_err(|error| ScanError::File(error.to_string()))?;
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let builder = Builder::try_new_with_options(file, options)?;
+    let mut metadata = ArrowReaderMetadata::load(&file, options.clone())?;
+    let mut searched = BTreeSet::new();
+    if let Some(text) = matcher.text() {
+        searched = term::columns_with(
+            &Arc::new(file.try_clone().map_err(ParquetError::from)?),
+            metadata.metadata(),
+            text,
+        );
+        if searched.is_empty() {
+            return Ok(None);
+        }
+        let options = options.with_schema(coded(metadata.schema()));
+        metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
+    }
+    let builder = Builder::new_with_metadata(file, metadata);
     let bounds = Bounds { matcher, times };
     let groups = bounds.row_groups(&builder)?;
     if groups.is_empty() {
         return Ok(None);
     }
     let selection = bounds.selection(&builder, &groups)?;
-    let filter = filter(&builder, matcher);
+    let filter = filter(&builder, matcher, &searched);
+    let builder = match asked.columns {
+        Some(columns) => {
+            let names = columns.iter().map(|col| col.name());
+            let projection = ProjectionMask::columns(builder.parquet_schema(), names);
+            builder.with_projection(projection)
+        }
+        None => builder,
+    };
     let builder = builder
         .with_batch_size(BATCH)
         .with_row_groups(groups)
@@ -106,13 +139,32 @@ fn open(
     Ok(Some(builder.build()?))
 }
 
+/// The schema with the searched columns as dictionaries, so that a text is looked for in each entry once.
+fn coded(schema: &Schema) -> SchemaRef {
+    let is_searched = |field: &Field| SEARCHED.iter().any(|col| col.name() == field.name());
+    let fields = schema.fields().iter().map(|field| {
+        if !is_searched(field) || field.data_type() != &DataType::Utf8 {
+            return Arc::clone(field);
+        }
+        let values = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        Arc::new(field.as_ref().clone().with_data_type(values))
+    });
+    Arc::new(Schema::new_with_metadata(
+        fields.collect::<Vec<_>>(),
+        schema.metadata().clone(),
+    ))
+}
+
 /// The matcher, on its own columns only; the others are decoded for matching rows.
-fn filter(builder: &Builder, matcher: &Matcher) -> RowFilter {
-    let wanted = matcher.columns();
+fn filter(builder: &Builder, matcher: &Matcher, searched: &BTreeSet<&'static str>) -> RowFilter {
+    let mut wanted = matcher.compared();
+    wanted.extend(searched);
     let columns = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
     let matcher = matcher.clone();
-    let predicate =
-        ArrowPredicateFn::new(columns, move |batch: RecordBatch| Ok(matcher.mask(&batch)));
+    let mut known = Known::default();
+    let predicate = ArrowPredicateFn::new(columns, move |batch: RecordBatch| {
+        Ok(matcher.mask_of(&batch, &mut known))
+    });
     RowFilter::new(vec![Box::new(predicate)])
 }
 

@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
 
 use super::window::Window;
 use super::{FileRead, Matcher, Order, SearchError, Searched, Unreadable, scan};
+use crate::index::Index;
 use crate::paths::{FileName, Layout, Period};
+use crate::record::Col;
 use crate::replay::Replay;
 use crate::segment::Facts;
 
@@ -34,6 +37,7 @@ pub(super) struct Sources {
     /// Place of each name in `files`.
     known: BTreeMap<String, u32>,
     unreadable: BTreeMap<String, String>,
+    index: Index,
 }
 
 impl Sources {
@@ -46,6 +50,7 @@ impl Sources {
             files: Vec::new(),
             known: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            index: Index::default(),
         };
         let mut unsealed = BTreeSet::new();
         for (name, path) in sources.layout.list_journals()? {
@@ -60,6 +65,7 @@ impl Sources {
                 Err(error) => drop(sources.unreadable.insert(shown, error.to_string())),
             }
         }
+        sources.index = Index::read(&sources.layout);
         for (period, path) in sources.layout.list_periods()? {
             // No row of a period began after it.
             if period.end() > matcher.from {
@@ -136,7 +142,7 @@ impl Sources {
         period: &mut Vec<Segment>,
     ) -> Result<(), SearchError> {
         for segment in period.iter_mut().filter(|segment| segment.facts.is_none()) {
-            match Facts::read(&segment.path) {
+            match self.facts(&segment.path) {
                 Ok(facts) => segment.facts = Some(facts),
                 Err(error) => self.note_unreadable(&segment.path, &error.to_string()),
             }
@@ -153,7 +159,9 @@ impl Sources {
             let Some(facts) = &segment.facts else {
                 continue;
             };
-            let is_asked = facts.latest >= matcher.from && facts.earliest < matcher.to;
+            let is_asked = facts.latest >= matcher.from
+                && facts.earliest < matcher.to
+                && facts.may_have(matcher.kinds());
             if is_asked && facts.latest >= first && facts.earliest <= last {
                 self.fill_from_segment(matcher, window, &segment.path)?;
             }
@@ -170,7 +178,12 @@ impl Sources {
         let name = self.layout.shown(path);
         let file = self.number_of(&name, false);
         let times = window.times();
-        let scanned = scan::scan(path, matcher, times, &mut |batch| window.offer(batch, file));
+        let asked = scan::Asked {
+            matcher,
+            times,
+            columns: None,
+        };
+        let scanned = scan::scan(path, &asked, &mut |batch| window.offer(batch, file));
         match scanned {
             Ok(()) => Ok(()),
             Err(scan::ScanError::Rows(error)) => Err(error),
@@ -178,6 +191,82 @@ impl Sources {
                 self.note_unreadable(path, &error);
                 Ok(())
             }
+        }
+    }
+
+    /// Hands over columns of every matching row, in no order and each file once.
+    pub(super) fn walk(
+        &mut self,
+        matcher: &Matcher,
+        columns: &[Col],
+        each: &mut dyn FnMut(&RecordBatch),
+    ) -> Result<(), SearchError> {
+        let indices: Vec<usize> = columns.iter().map(|col| col.index()).collect();
+        for (name, mut replay) in std::mem::take(&mut self.journals) {
+            let file = self.number_of(&name, true) as usize;
+            loop {
+                match replay.next() {
+                    Ok(Some(batch)) => {
+                        let found = filter_record_batch(&batch, &matcher.mask(&batch))?;
+                        self.add_rows(file, found.num_rows());
+                        each(&found.project(&indices)?);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.unreadable.insert(name, error.to_string());
+                        break;
+                    }
+                }
+            }
+        }
+        for segment in std::mem::take(&mut self.segments).into_values().flatten() {
+            let facts = match self.facts(&segment.path) {
+                Ok(facts) => facts,
+                Err(error) => {
+                    self.note_unreadable(&segment.path, &error.to_string());
+                    continue;
+                }
+            };
+            if facts.latest < matcher.from
+                || facts.earliest >= matcher.to
+                || !facts.may_have(matcher.kinds())
+            {
+                continue;
+            }
+            let name = self.layout.shown(&segment.path);
+            let file = self.number_of(&name, false) as usize;
+            let asked = scan::Asked {
+                matcher,
+                times: (i64::MIN, i64::MAX),
+                columns: Some(columns),
+            };
+            let mut rows = 0;
+            let scanned = scan::scan(&segment.path, &asked, &mut |batch| {
+                rows += batch.num_rows();
+                each(&batch);
+                Ok(())
+            });
+            self.add_rows(file, rows);
+            match scanned {
+                Ok(()) => {}
+                Err(scan::ScanError::Rows(error)) => return Err(error.into()),
+                Err(scan::ScanError::File(error)) => self.note_unreadable(&segment.path, &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// From the index, else from the segment itself.
+    fn facts(&mut self, segment: &Path) -> Result<Facts, ParquetError> {
+        match self.index.take(&self.layout, segment) {
+            Some(facts) => Ok(facts),
+            None => Facts::read(segment),
+        }
+    }
+
+    fn add_rows(&mut self, file: usize, rows: usize) {
+        if let Some(read) = self.files.get_mut(file) {
+            read.rows += rows as u64;
         }
     }
 

@@ -125,7 +125,7 @@ fn is_wanted(record: &Record, query: &Query) -> bool {
     let listed = |value: &Option<std::sync::Arc<str>>, wanted: &str| {
         format!(",{},", value.as_deref().unwrap_or_default()).contains(&format!(",{wanted},"))
     };
-    let path = record.path.as_deref().filter(|_| record.keeps_content());
+    let path = record.path.as_deref().filter(|_| record.is_flagged());
     let texts = [
         record.user.as_deref(),
         record.device.as_deref(),

@@ -12,6 +12,8 @@ use crate::{EventId, Kind, Record, Recorder, RecorderSettings};
 const CHILD: &str = "WEIR_CRASH_CHILD";
 const LANES: usize = 3;
 const ROUNDS: usize = 12;
+/// How often those rounds are played, each time in a new directory; once when it is not set.
+const REPEATS: &str = "WEIR_CRASH_REPEATS";
 
 fn crash_settings(directory: &Path) -> RecorderSettings {
     let mut own = settings(directory);
@@ -100,8 +102,13 @@ fn kill_9_under_load_loses_nothing_that_reached_the_journal_lm_33() {
     if let Ok(place) = std::env::var(CHILD) {
         record_until_killed(&place);
     }
-    let directory = tempfile::tempdir().unwrap();
+    let repeats = std::env::var(REPEATS).map_or(1, |text| text.parse().unwrap());
     let mut dice = Dice::new(9);
+    (0..repeats).for_each(|_| kill_again_and_again(&mut dice));
+}
+
+fn kill_again_and_again(dice: &mut Dice) {
+    let directory = tempfile::tempdir().unwrap();
     let mut least = 0;
     let mut opened = Vec::new();
     for round in 0..ROUNDS {

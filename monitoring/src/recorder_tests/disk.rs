@@ -161,12 +161,12 @@ fn record_with_bounded_files(root: &Path) {
 
 /// Faults that a test turns on.
 #[derive(Clone, Default)]
-struct Faults {
-    create: Arc<AtomicBool>,
-    sync: Arc<AtomicBool>,
+pub(super) struct Faults {
+    pub(super) create: Arc<AtomicBool>,
+    pub(super) sync: Arc<AtomicBool>,
     /// The next write stops after so many bytes; 0: none does.
-    write: Arc<AtomicUsize>,
-    cut: Arc<AtomicBool>,
+    pub(super) write: Arc<AtomicUsize>,
+    pub(super) cut: Arc<AtomicBool>,
 }
 
 struct Faulty {
@@ -204,7 +204,7 @@ impl Storage for Faulty {
     }
 }
 
-fn start_faulty(directory: &Path, faults: &Faults) -> Recorder {
+pub(super) fn start_faulty(directory: &Path, faults: &Faults) -> Recorder {
     let faults = faults.clone();
     let create: Create = Box::new(move |path: &Path| {
         is_on(&faults.create, "create")?;

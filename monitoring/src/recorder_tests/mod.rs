@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod asks;
 mod crash;
 mod disk;
 mod life;
 mod proof;
 mod retention;
+mod strict;

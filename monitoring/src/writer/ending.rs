@@ -40,6 +40,7 @@ impl Writer {
             self.shared.release(held.rows.len());
             self.shared.drop_rows(&held.rows);
         }
+        self.answer_asks();
         self.report();
         let is_written = self.trouble.is_none();
         // The keeper ends only here, so it is there to be told.

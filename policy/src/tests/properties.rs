@@ -124,6 +124,7 @@ fn rule() -> impl Strategy<Value = RuleFile> {
         action,
         purpose: Purpose::Standards,
         words: String::new(),
+        content: None,
         exempt_limits: false,
         down: None,
         up: None,

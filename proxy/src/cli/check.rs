@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use weir_categories::sealed::Protection;
 use weir_categories::{Built, MatchKind, Report};
 use weir_config::{Fault, Faults, Loaded, Settings};
+use weir_monitoring::basis::History;
 
-use super::{Answer, Failure, lists, output, shown_path};
+use super::{Answer, Failure, basis, lists, output, shown_path};
 use crate::held;
+use crate::law;
 use crate::sealed;
 use crate::terms;
 use crate::titles;
@@ -84,6 +86,17 @@ impl Findings {
         self.users(&loaded.settings.users_file());
         self.state(&loaded.settings.state);
         self.mandatory(&loaded.settings);
+        for (told, is_over) in law::named_rules(&loaded.policy) {
+            // One whose time is over is a warning of the configuration's own.
+            if !is_over {
+                self.summary.push(told);
+            }
+        }
+        let (is_well, told) = basis::standing(loaded).health(law::now());
+        match is_well {
+            true => self.summary.push(told),
+            false => self.warn(History::file(&loaded.settings.state), "", told),
+        }
         if let Some(ending) = terms::ending_now(&loaded.policy) {
             self.warn(loaded.policy.file.clone(), "term", ending);
         }

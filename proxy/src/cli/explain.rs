@@ -20,6 +20,7 @@ use self::question::Question;
 use super::{Answer, Failure, audit, lists, output, when};
 use crate::dial;
 use crate::identify::{self, Unregistered, Who};
+use crate::law;
 use crate::snapshot::Snapshot;
 use crate::users::Users;
 
@@ -198,13 +199,22 @@ impl Explained {
             .collect()
     }
 
-    /// Whether the record would keep the path: only where it is visible and the request is
-    /// blocked or warned about (LM-04).
-    fn keeps_path(&self) -> bool {
-        let kept = self
-            .verdict
-            .is_some_and(|verdict| verdict.action != Action::Allow);
-        self.question.path.is_some() && kept && self.mandatory.is_none()
+    /// Whether the record would keep the path, and else why not (LM-04).
+    fn keeps_path(&self) -> Result<(), String> {
+        let hidden = self.question.path.is_none() || self.mandatory.is_some();
+        let (Some(who), Some(verdict), false) = (&self.who, self.verdict, hidden) else {
+            return Err("nothing of it is decided on".to_owned());
+        };
+        let word = match verdict.action {
+            Action::Allow => weir_monitoring::Verdict::Allow,
+            Action::Block => weir_monitoring::Verdict::Block,
+            Action::Warn => weir_monitoring::Verdict::Warn,
+        };
+        let rule = verdict
+            .rule
+            .and_then(|rule| self.snapshot.policy.rule(rule));
+        let at = self.at.timestamp().as_microsecond();
+        law::keeps_content(&self.snapshot.settings, &who.key, (word, rule), at)
     }
 }
 

@@ -8,10 +8,13 @@
 //! within a second. Every change and every look at records leaves a line in the audit file.
 
 pub(crate) mod audit;
+mod basis;
 mod check;
 mod explain;
 mod lists;
+mod notice;
 mod output;
+mod policy;
 mod progress;
 mod records;
 mod users;
@@ -51,6 +54,15 @@ pub(crate) enum Command {
     /// Local users.
     #[command(subcommand)]
     Users(users::UsersCommand),
+    /// The authorisation to monitor, without which no content is recorded.
+    #[command(subcommand)]
+    Basis(basis::BasisCommand),
+    /// Who was given the monitoring notice, and who was not.
+    #[command(subcommand)]
+    Notice(notice::NoticeCommand),
+    /// Policies that were in force, as they were written.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Monitoring records. Every look states its purpose and is audited.
     #[command(subcommand)]
     Records(Box<records::Records>),
@@ -116,6 +128,9 @@ fn dispatch(args: Args) -> ExitCode {
         Command::Explain(explain) => load().and_then(|loaded| explain.run(loaded, &mut out)),
         Command::Lists(lists) => load().and_then(|loaded| lists.run(&loaded, &mut out)),
         Command::Users(users) => load().and_then(|loaded| users.run(&loaded, &mut out)),
+        Command::Basis(basis) => load().and_then(|loaded| basis.run(&loaded, &mut out)),
+        Command::Notice(notice) => load().and_then(|loaded| notice.run(&loaded, &mut out)),
+        Command::Policy(policy) => load().and_then(|loaded| policy.run(&loaded, &mut out)),
         Command::Records(records) => load().and_then(|loaded| records.run(&loaded, &mut out)),
     };
     let flushed = out.flush();

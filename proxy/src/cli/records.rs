@@ -1,24 +1,28 @@
 //! `weir records`: looking at monitoring records, handing them over, removing what is due.
 //!
-//! Decides how an investigator asks. Every look states a purpose (LM-03) and leaves a line
-//! in the audit file before anything is read (LM-18).
+//! Decides how an investigator asks. Every look goes through `reading`: it states a purpose (LM-03) and is a row of the records
+//! itself before anything is read (LM-18).
 
 mod bundle;
 mod checkpoint;
+mod dispute;
 mod export;
 mod filter;
+mod provenance;
+pub(super) mod reading;
 mod retain;
 mod search;
+mod summary;
+mod top;
 mod verify;
 
 use std::io::Write;
 
 use clap::Subcommand;
-use weir_config::{Loaded, Purpose};
-use weir_monitoring::export::PurposeError;
-use weir_monitoring::query::{Query, Unreadable};
+use weir_config::Loaded;
+use weir_monitoring::query::Unreadable;
 
-use super::{Answer, Failure, audit};
+use super::{Answer, Failure};
 
 /// What to do with records.
 #[derive(Debug, Subcommand)]
@@ -27,10 +31,18 @@ pub(crate) enum Records {
     Search(search::Search),
     /// Write the records that match to a file, with a statement of what it holds.
     Export(export::Export),
+    /// Rank categories, hosts, rules, users or devices by requests or bytes, without looking at content.
+    Top(top::Top),
+    /// Sum up a time: verdicts, bytes, navigations, and the share that nobody could look into.
+    Summary(summary::Summary),
+    /// Put a dispute beside an event: what somebody says against it. Nothing is altered.
+    Dispute(dispute::Dispute),
     /// Remove the records whose time is over. A running Weir does so itself every hour.
     Retain(retain::Retain),
     /// Check that no record was altered, left out or put in: the log, its signatures and every row.
     Verify(verify::Verify),
+    /// Say what an event was decided by: policy, rule, lists, entry, authorisation and build.
+    Provenance(provenance::Provenance),
     /// Print the last checkpoint of the log; a running Weir signs a new one first. To be kept outside.
     Checkpoint(checkpoint::CheckpointCommand),
     /// Let a new key sign the log from now on, introduced by the present one.
@@ -46,28 +58,16 @@ impl Records {
         match self {
             Records::Search(search) => search.run(loaded, out),
             Records::Export(export) => export.run(loaded, out),
+            Records::Top(top) => top.run(loaded, out),
+            Records::Summary(summary) => summary.run(loaded, out),
+            Records::Dispute(dispute) => dispute.run(loaded, out),
             Records::Retain(retain) => retain.run(loaded, out),
             Records::Verify(verify) => verify.run(loaded, out),
+            Records::Provenance(provenance) => provenance.run(loaded, out),
             Records::Checkpoint(checkpoint) => checkpoint.run(loaded, out),
             Records::RotateKey(rotate) => rotate.run(loaded, out),
         }
     }
-}
-
-/// Reads a purpose code of LM-03, as an argument.
-pub(super) fn purpose(code: &str) -> Result<Purpose, PurposeError> {
-    weir_monitoring::export::purpose(code)
-}
-
-/// Leaves the line of a look, with its purpose.
-pub(super) fn note(
-    loaded: &Loaded,
-    command: &str,
-    purpose: Purpose,
-    query: &Query,
-) -> Result<(), Failure> {
-    let about = serde_json::json!({ "purpose": purpose.as_str(), "query": query });
-    audit::note(&loaded.settings.state, command, about)
 }
 
 /// Says which files could not be read. What is missing some of its rows is no whole answer.
@@ -84,3 +84,5 @@ pub(super) fn whole(unreadable: &[Unreadable]) -> Answer {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_reads;

@@ -57,6 +57,22 @@ pub(crate) fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()>
     File::open(directory(path))?.sync_all()
 }
 
+/// Adds `contents` to a file that is only ever added to, in one write, durably; made for its owner alone when it is missing.
+///
+/// # Errors
+/// When it cannot be opened or written.
+pub(crate) fn append(path: &Path, contents: &[u8]) -> io::Result<()> {
+    make_private(directory(path))?;
+    let is_new = !path.exists();
+    let mut options = OpenOptions::new();
+    let mut file = options.append(true).create(true).mode(0o600).open(path)?;
+    if is_new {
+        keep_owner(&file, directory(path))?;
+    }
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
 fn write_new(new: &Path, contents: &[u8], mode: u32, path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options

@@ -10,11 +10,11 @@ use super::in_unbroken_order;
 use crate::lab;
 
 /// A file system of its own, gone when dropped.
-struct SmallDisk(std::path::PathBuf);
+pub(super) struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
     /// `None` where this machine lets nobody mount: the test then says so and passes over.
-    fn mount(at: &Path) -> Option<SmallDisk> {
+    pub(super) fn mount(at: &Path) -> Option<SmallDisk> {
         std::fs::create_dir_all(at).unwrap();
         let mut mount = Command::new("mount");
         mount
@@ -34,7 +34,7 @@ impl Drop for SmallDisk {
 }
 
 /// Fills the disk to its last byte; removing the file makes room again.
-fn fill(disk: &SmallDisk) -> std::path::PathBuf {
+pub(super) fn fill(disk: &SmallDisk) -> std::path::PathBuf {
     use std::io::Write;
     let path = disk.0.join("ballast");
     let mut file = std::fs::File::create(&path).unwrap();

@@ -3,7 +3,9 @@
 mod bundle;
 mod crash;
 mod disk;
+mod readers;
 mod rows;
+mod strict;
 mod time;
 
 use weir_tests::records::Row;

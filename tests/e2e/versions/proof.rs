@@ -34,7 +34,7 @@ fn changed_under_load(rounds: usize) -> (School, Vec<Sent>, Vec<Row>) {
     let sent = load.stop();
     let (status, _) = weir.stop(Duration::from_secs(20));
     assert!(status.success(), "it drained");
-    let purpose = ["--purpose", "effective-operation"];
+    let purpose = ["--purpose", "effective-operation", "--case", "tests"];
     let args = [&["records", "export", "--format", "jsonl"], &purpose[..]].concat();
     let all = rows(&school.site.succeed(&args));
     (school, sent, all)

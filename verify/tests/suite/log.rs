@@ -121,7 +121,7 @@ impl Lab {
             record.bytes_down = number;
             if number % 10 == 0 {
                 record.verdict = Verdict::Block;
-                record.path = Some("/bad/page".into());
+                record.path = Some(kept("/bad/page"));
             }
             lane.push(record);
             if number % 20 == 19 {
@@ -371,4 +371,27 @@ pub(crate) fn with_times(batch: &RecordBatch, change: impl Fn(i64) -> i64) -> Re
     let values =
         TimestampMicrosecondArray::from_iter_values(old.values().iter().map(|at| change(*at)));
     replaced(batch, "time", Arc::new(values.with_timezone("UTC")))
+}
+
+/// Content as the gate lets it in: with an authorisation, after the notice, of something blocked (LM-04).
+fn kept(text: &str) -> weir_monitoring::Kept {
+    let basis = weir_monitoring::Basis {
+        version: 1,
+        role: "headteacher".to_owned(),
+        authorised: "2026-01-01".parse().unwrap(),
+        review: "2026-12-31".parse().unwrap(),
+        scope: "tests".to_owned(),
+        sites: Vec::new(),
+        purposes: Vec::new(),
+        instrument: weir_monitoring::basis::INSTRUMENT.to_owned(),
+    };
+    let grounds = weir_monitoring::Grounds {
+        basis: Some(&basis),
+        notice: weir_monitoring::Informed::Given,
+        verdict: Verdict::Block,
+        purpose: None,
+        rule_keeps_until: None,
+        now: basis.from_micros(),
+    };
+    weir_monitoring::Permit::on(&grounds).unwrap().keep(text)
 }

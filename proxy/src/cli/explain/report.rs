@@ -43,9 +43,9 @@ impl Explained {
             _ => "one row for the request",
         };
         let path = match (&self.question.path, self.keeps_path()) {
-            (None, _) => "the path is not visible",
-            (Some(_), true) => "with the path, because it is not simply allowed",
-            (Some(_), false) => "without the path, because it is allowed",
+            (None, _) => "the path is not visible".to_owned(),
+            (Some(_), Ok(())) => "with the path".to_owned(),
+            (Some(_), Err(why)) => format!("without the path, because {why}"),
         };
         format!("{rows}: who, when, host, verdict, rule and bytes; {path}")
     }
@@ -94,7 +94,7 @@ pub(super) fn as_json(explained: &Explained) -> Value {
         "mandatory_lists": explained.snapshot.sealed.slots().map(|state| sealed::as_json(state, now)).collect::<Vec<_>>(),
         "limits": explained.verdict.map(|verdict| limits_json(&verdict.limits)),
         "decrypted": false,
-        "records_path": explained.keeps_path(),
+        "records_path": explained.keeps_path().is_ok(),
         "policy_version": &*explained.snapshot.policy_version,
         "lists_version": &*explained.snapshot.lists_version,
     })

@@ -40,7 +40,32 @@ fn a_block_names_rule_category_list_and_entry_and_answers_no() {
         (&"gambling".into(), &"bet.example".into())
     );
     assert_eq!(json["list"], "lists");
-    assert_eq!(json["records_path"], true);
+    assert_eq!(json["records_path"], false, "nothing is authorised yet");
+}
+
+#[test]
+fn a_path_is_recorded_where_authorisation_and_notice_are_there_and_else_it_says_why_not_lm_02_lm_06()
+ {
+    let (_directory, loaded) = loaded();
+    let state = loaded.settings.state.clone();
+    let told = |url: &str| explain(&[url, "--at", "2026-09-14T10:00"], loaded.clone()).1;
+    let bet = "http://bet.example/x";
+    assert!(told(bet).contains("no authorisation"), "{}", told(bet));
+    let basis = r#"{"act":"set","time":"2026-09-01T08:00:00Z","by":"root","basis":{"version":1,"role":"headteacher","authorised":"2026-09-01","review":"2027-08-31","scope":"all","sites":["main"],"purposes":["regulatory-compliance"],"instrument":"SI 2018/356"}}"#;
+    crate::users::file::append(&state.join("basis.jsonl"), format!("{basis}\n").as_bytes())
+        .unwrap();
+    assert!(told(bet).contains("not given the notice"), "{}", told(bet));
+    let line = r#"{"time":"2026-09-14T08:59:00Z","identity":"address:127.0.0.1","version":"1","language":"en","how":"page"}"#;
+    crate::users::file::append(&state.join("notice.jsonl"), format!("{line}\n").as_bytes())
+        .unwrap();
+    assert!(told(bet).contains("with the path"), "{}", told(bet));
+    let play = "http://play.example/x";
+    assert!(
+        told(play).contains("does not have the purpose"),
+        "{}",
+        told(play)
+    );
+    assert!(told("http://fine.example/x").contains("because it is allowed"));
 }
 
 #[test]
@@ -142,7 +167,7 @@ fn the_text_for_people_has_what_the_json_has() {
         "network school",
         "Monday 14 September 2026 10:00:00 BST",
         "100 MB a download",
-        "with the path",
+        "without the path, because no authorisation",
     ];
     for expected in expected {
         assert!(text.contains(expected), "{expected} is missing:\n{text}");

@@ -1,5 +1,4 @@
-//! `weir lists unlisted`: a read of records, so it states its purpose and leaves a line in the audit file before anything
-//! is read (LM-03, LM-18). It shows numbers of people, and no people.
+//! `weir lists unlisted`: a read of records, so it states its purpose and is recorded before anything is read (LM-03, LM-18). It shows numbers of people, and no people.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -7,10 +6,11 @@ use std::io::Write;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use weir_categories::Names;
-use weir_config::{Loaded, Purpose};
+use weir_config::Loaded;
 use weir_monitoring::query::{Query, visits};
 
-use super::super::records::{note, purpose, whole};
+use super::super::records::reading::{Asked, Given, Reading};
+use super::super::records::whole;
 use super::super::{Answer, Failure, output};
 
 /// Hosts of one domain that are shown.
@@ -19,9 +19,8 @@ const HOSTS: usize = 3;
 /// Arguments of `weir lists unlisted`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Unlisted {
-    /// Why: a purpose code, such as effective-operation.
-    #[arg(long, value_name = "CODE", value_parser = purpose)]
-    purpose: Purpose,
+    #[command(flatten)]
+    reading: Reading,
     /// How far back to look: 12h, 7d.
     #[arg(long, default_value = "7d", value_name = "TIME")]
     since: String,
@@ -52,8 +51,20 @@ impl Unlisted {
             from: Some(from),
             ..Query::default()
         };
-        note(loaded, "lists unlisted", self.purpose, &query)?;
-        let counted = visits(&loaded.settings.records_directory(), &query);
+        self.reading
+            .around(loaded, &Asked::of("lists unlisted", &query), |_| {
+                self.count(&query, from, loaded, out)
+            })
+    }
+
+    fn count(
+        &self,
+        query: &Query,
+        from: Timestamp,
+        loaded: &Loaded,
+        out: &mut dyn Write,
+    ) -> Result<(Answer, Given), Failure> {
+        let counted = visits(&loaded.settings.records_directory(), query);
         let mut counted = counted.map_err(Failure::refused)?;
         let mut domains: BTreeMap<String, Domain> = BTreeMap::new();
         for (host, visits) in std::mem::take(&mut counted.hosts) {
@@ -84,7 +95,9 @@ impl Unlisted {
         } else {
             tell(&ranked, more as u64, out)?;
         }
-        Ok(whole(&counted.searched.unreadable))
+        let given = Given::rows(counted.searched.rows)
+            .with("unreadable", counted.searched.unreadable.len());
+        Ok((whole(&counted.searched.unreadable), given))
     }
 }
 

@@ -11,15 +11,16 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::json;
-use weir_config::{Loaded, Purpose};
+use weir_config::Loaded;
+use weir_monitoring::basis::History;
 use weir_monitoring::bundle::{self, BundleError, Made, Request};
 use weir_monitoring::proof::Group;
 use weir_monitoring::query::Query;
 
-use super::super::{Answer, Failure, audit, output};
+use super::super::{Answer, Failure, output};
 use super::checkpoint::is_running;
 use super::filter::unknown_user;
-use super::note;
+use super::reading::{Asked, Given, Read, Reading};
 use super::retain::settings;
 
 /// How long a running Weir may take to seal.
@@ -34,18 +35,9 @@ pub(super) struct Bundle {
     /// file: `weir-verify DIR` checks it.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "format", "force"])]
     pub(super) bundle: Option<PathBuf>,
-    /// Case that the bundle is for.
-    #[arg(long, value_name = "REF", requires = "bundle")]
-    case: Option<String>,
     /// Number of the exhibit.
     #[arg(long, value_name = "REF", requires = "bundle")]
     exhibit: Option<String>,
-    /// The role in which it is asked for.
-    #[arg(long, value_name = "ROLE", requires = "bundle")]
-    role: Option<String>,
-    /// Why, in words.
-    #[arg(long, value_name = "TEXT", requires = "bundle")]
-    reason: Option<String>,
     /// Leaves a group of fields out of every row, with the reason: who, target or content.
     /// The rows still prove.
     #[arg(long, value_name = "GROUP=REASON", requires = "bundle")]
@@ -84,19 +76,44 @@ impl Bundle {
     pub(super) fn run(
         &self,
         loaded: &Loaded,
-        purpose: Purpose,
+        reading: &Reading,
         query: Query,
         to: &Path,
-        json: bool,
-        out: &mut dyn Write,
+        (json, out): (bool, &mut (dyn Write + Send)),
     ) -> Result<Answer, Failure> {
-        let directory = loaded.settings.records_directory();
-        // Rows that come while it is made belong to the next one.
+        // Rows that come while it is made belong to the next one, that of this read among them.
         let query = Query {
             to: query.to.or_else(|| Some(Timestamp::now())),
             ..query
         };
-        note(loaded, "records export --bundle", purpose, &query)?;
+        // Whoever it is of, a bundle is handed over: that is done inside a case only (LM-12).
+        let asked = Asked {
+            person: Some("--bundle"),
+            ..Asked::of("records export --bundle", &query)
+        };
+        reading.around(loaded, &asked, |read| {
+            let made = self.make(loaded, (reading, read), &query, to)?;
+            if json {
+                output::json(out, &as_json(&made, to))?;
+            } else {
+                writeln!(out, "{}", words(&made, to))?;
+            }
+            for remark in &made.asked.remarks {
+                eprintln!("weir: {remark}");
+            }
+            let given = Given::rows(made.asked.counts.rows).with("sha256", made.sha256.as_str());
+            Ok((Answer::Yes, given))
+        })
+    }
+
+    fn make(
+        &self,
+        loaded: &Loaded,
+        (reading, read): (&Reading, &Read),
+        query: &Query,
+        to: &Path,
+    ) -> Result<Made, Failure> {
+        let directory = loaded.settings.records_directory();
         seal(&directory, &settings(loaded).node)?;
         let mut withhold = BTreeMap::new();
         for Withheld { group, reason } in &self.withhold {
@@ -105,15 +122,17 @@ impl Bundle {
                 return Err(Failure::Arguments(told));
             }
         }
+        let history = History::read(&loaded.settings.state).map_err(Failure::refused)?;
         let request = Request {
-            remarks: unknown_user(&query, 0, loaded)?.into_iter().collect(),
-            query,
-            purpose: purpose.as_str().to_owned(),
-            case: self.case.clone(),
+            remarks: unknown_user(query, 0, loaded)?.into_iter().collect(),
+            basis: history.during(query.from, query.to),
+            query: query.clone(),
+            purpose: read.purpose().as_str().to_owned(),
+            case: read.case().map(str::to_owned),
             exhibit: self.exhibit.clone(),
-            reader: audit::account(),
-            role: self.role.clone(),
-            reason: self.reason.clone(),
+            reader: Some(read.reader().to_owned()),
+            role: reading.role().map(str::to_owned),
+            reason: reading.reason().map(str::to_owned),
             withhold,
         };
         let mut told = Instant::now();
@@ -123,27 +142,12 @@ impl Bundle {
                 eprintln!("weir: {done} of {total} rows looked at");
             }
         });
-        let made = made.map_err(|error| match error {
+        made.map_err(|error| match error {
             BundleError::Purpose(_) | BundleError::Asked(_) => {
                 Failure::Arguments(error.to_string())
             }
             other => Failure::refused(other),
-        })?;
-        if json {
-            output::json(out, &as_json(&made, to))?;
-        } else {
-            writeln!(out, "{}", words(&made, to))?;
-        }
-        for remark in &made.asked.remarks {
-            eprintln!("weir: {remark}");
-        }
-        let about = json!({ "rows": made.asked.counts.rows, "sha256": made.sha256 });
-        audit::note(
-            &loaded.settings.state,
-            "records export --bundle done",
-            about,
-        )?;
-        Ok(Answer::Yes)
+        })
     }
 }
 

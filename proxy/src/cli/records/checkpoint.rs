@@ -114,13 +114,9 @@ impl RotateKey {
     }
 }
 
-/// Whether somebody writes there: then the lock is held.
+/// Whether somebody writes there.
 pub(super) fn is_running(directory: &Path) -> Result<bool, Failure> {
-    match std::fs::File::open(directory.join("lock")) {
-        Ok(lock) => Ok(lock.try_lock_shared().is_err()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Failure::refused(error)),
-    }
+    weir_monitoring::asks::is_running(directory).map_err(Failure::refused)
 }
 
 /// The last checkpoint, if there is one.

@@ -5,23 +5,23 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use weir_config::{Loaded, Purpose};
+use weir_config::Loaded;
+use weir_monitoring::basis::History;
 use weir_monitoring::export::{self, ExportError, Format, Statement};
 use weir_monitoring::query::{Order, Query};
 
-use super::super::{Answer, Failure, audit, output};
+use super::super::{Answer, Failure, output};
 use super::bundle::Bundle;
-use super::filter::{Filter, unknown_user};
-use super::{note, purpose, whole};
+use super::filter::{Filter, WITHHELD, unknown_user};
+use super::reading::{Asked, Given, Read, Reading};
+use super::whole;
 use crate::users::file;
 
 /// Arguments of `weir records export`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Export {
-    /// Why: a purpose code, such as unauthorised-use.
-    #[arg(long, value_name = "CODE", value_parser = purpose)]
-    purpose: Purpose,
+    #[command(flatten)]
+    reading: Reading,
     #[command(flatten)]
     filter: Filter,
     /// Form of the rows: csv, jsonl or parquet.
@@ -49,9 +49,8 @@ impl Export {
     ) -> Result<Answer, Failure> {
         if let Some(to) = &self.bundle.bundle {
             let query = self.filter.query(Order::Oldest, loaded)?;
-            return self
-                .bundle
-                .run(loaded, self.purpose, query, to, self.json, out);
+            let ways = (self.json, out);
+            return self.bundle.run(loaded, &self.reading, query, to, ways);
         }
         if self.output.is_none() && self.format == Format::Parquet {
             let told = "Parquet is for a file: name it with --output".to_owned();
@@ -61,15 +60,31 @@ impl Export {
             self.check_target(path)?;
         }
         let query = self.filter.query(Order::Oldest, loaded)?;
-        note(loaded, "records export", self.purpose, &query)?;
+        let query = Query {
+            withhold_people: !self.reading.has_case(),
+            ..query
+        };
+        self.reading
+            .around(loaded, &Asked::of("records export", &query), |read| {
+                self.export(read, &query, loaded, out)
+            })
+    }
+
+    fn export(
+        &self,
+        read: &Read,
+        query: &Query,
+        loaded: &Loaded,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(Answer, Given), Failure> {
         let statement = match &self.output {
             Some(path) => {
-                let statement = self.to_file(loaded, &query, path)?;
+                let statement = self.to_file(loaded, read, query, path)?;
                 writeln!(out, "{}", self.told(&statement)?)?;
                 statement
             }
             None => {
-                let statement = self.write(loaded, &query, out)?;
+                let statement = self.write(loaded, read, query, out)?;
                 out.flush()?;
                 eprintln!("{}", self.told(&statement)?);
                 statement
@@ -78,24 +93,33 @@ impl Export {
         for remark in &statement.remarks {
             eprintln!("weir: {remark}");
         }
-        let about = json!({ "rows": statement.rows, "sha256": statement.sha256 });
-        audit::note(&loaded.settings.state, "records export done", about)?;
-        Ok(whole(&statement.unreadable))
+        let given = Given::rows(statement.rows)
+            .with("sha256", statement.sha256.as_str())
+            .with("unreadable", statement.unreadable.len());
+        Ok((whole(&statement.unreadable), given))
     }
 
     fn write(
         &self,
         loaded: &Loaded,
+        read: &Read,
         query: &Query,
         out: &mut (dyn Write + Send),
     ) -> Result<Statement, Failure> {
         let records = &loaded.settings.records_directory();
-        let exported = export::run(records, query, self.format, self.purpose.as_str(), out);
+        let exported = export::run(records, query, self.format, read.purpose().as_str(), out);
         let mut statement = exported.map_err(|error| match error {
             ExportError::Purpose(error) => Failure::Arguments(error.to_string()),
             ExportError::Search(error) => Failure::refused(error),
             ExportError::Output(error) => Failure::Output(error),
         })?;
+        if query.withhold_people {
+            statement.remarks.push(WITHHELD.to_owned());
+        }
+        match History::read(&loaded.settings.state) {
+            Ok(history) => statement.basis = history.during(query.from, query.to),
+            Err(error) => statement.remarks.push(error.to_string()),
+        }
         statement
             .remarks
             .extend(unknown_user(query, statement.rows, loaded)?);
@@ -123,7 +147,13 @@ impl Export {
 
     /// Only a whole export gets the name that was asked for, and only its owner may read
     /// it.
-    fn to_file(&self, loaded: &Loaded, query: &Query, path: &Path) -> Result<Statement, Failure> {
+    fn to_file(
+        &self,
+        loaded: &Loaded,
+        read: &Read,
+        query: &Query,
+        path: &Path,
+    ) -> Result<Statement, Failure> {
         let unwritable = |error: io::Error| {
             Failure::Arguments(format!("{}: {error}; nothing was exported", path.display()))
         };
@@ -131,7 +161,7 @@ impl Export {
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(true).write(true).mode(0o600);
         let mut rows = options.open(&part).map_err(unwritable)?;
-        let written = self.write(loaded, query, &mut rows);
+        let written = self.write(loaded, read, query, &mut rows);
         let placed = written.and_then(|statement| {
             place(&rows, &part, path, &statement).map_err(unwritable)?;
             Ok(statement)

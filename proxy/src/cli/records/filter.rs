@@ -11,6 +11,9 @@ use weir_monitoring::{EventId, Kind, Verdict};
 use super::super::{Failure, when};
 use crate::users::Users;
 
+/// What is said where no case was named.
+pub(super) const WITHHELD: &str = "no case was named (--case), so user, device, address and notes that may name somebody are withheld";
+
 /// Every filter that is given must hold; without any, all records match.
 #[derive(Debug, clap::Args)]
 pub(super) struct Filter {
@@ -59,6 +62,9 @@ pub(super) struct Filter {
     /// Part of a user, device, host, path, rule, category, list, entry or note.
     #[arg(long)]
     text: Option<String>,
+    /// Rows about the records that name this case: reads, disputes, holds.
+    #[arg(long, value_name = "REF")]
+    of_case: Option<String>,
     /// At most so many rows.
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
@@ -99,6 +105,8 @@ impl Filter {
             from,
             to,
             text: self.text.clone(),
+            case: self.of_case.clone(),
+            withhold_people: false,
             limit: self.limit,
             order,
         })

@@ -6,20 +6,20 @@ use std::ops::ControlFlow;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use weir_config::{Loaded, Purpose};
+use weir_config::Loaded;
 use weir_monitoring::export::{Encoder, Format};
-use weir_monitoring::query::{self, Order};
+use weir_monitoring::query::{self, Order, Query};
 
 use super::super::{Answer, Failure, output, when};
-use super::filter::{Filter, unknown_user};
-use super::{note, purpose, whole};
+use super::filter::{Filter, WITHHELD, unknown_user};
+use super::reading::{Asked, Given, Reading};
+use super::whole;
 
 /// Arguments of `weir records search`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Search {
-    /// Why: a purpose code, such as unauthorised-use.
-    #[arg(long, value_name = "CODE", value_parser = purpose)]
-    purpose: Purpose,
+    #[command(flatten)]
+    reading: Reading,
     #[command(flatten)]
     filter: Filter,
     /// The latest first.
@@ -43,10 +43,26 @@ impl Search {
             Order::Oldest
         };
         let query = self.filter.query(order, loaded)?;
-        note(loaded, "records search", self.purpose, &query)?;
+        let query = Query {
+            withhold_people: !self.reading.has_case(),
+            ..query
+        };
+        self.reading
+            .around(loaded, &Asked::of("records search", &query), |_| {
+                self.print(&query, &zone, loaded, out)
+            })
+    }
+
+    fn print(
+        &self,
+        query: &Query,
+        zone: &TimeZone,
+        loaded: &Loaded,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(Answer, Given), Failure> {
         let mut failed = None;
         let directory = loaded.settings.records_directory();
-        let searched = query::search(&directory, &query, &mut |batch| {
+        let searched = query::search(&directory, query, &mut |batch| {
             let mut lines = Vec::new();
             let encoded = Encoder::new(Format::Jsonl, &mut lines).and_then(|mut encoder| {
                 encoder.write(batch)?;
@@ -56,7 +72,7 @@ impl Search {
                 if self.json {
                     out.write_all(&lines)
                 } else {
-                    print(&lines, &zone, out)
+                    print(&lines, zone, out)
                 }
             });
             match printed {
@@ -74,10 +90,14 @@ impl Search {
         if !self.json {
             writeln!(out, "{}.", output::counted(searched.rows, "row", "rows"))?;
         }
-        if let Some(remark) = unknown_user(&query, searched.rows, loaded)? {
+        if query.withhold_people {
+            eprintln!("weir: {WITHHELD}");
+        }
+        if let Some(remark) = unknown_user(query, searched.rows, loaded)? {
             eprintln!("weir: {remark}");
         }
-        Ok(whole(&searched.unreadable))
+        let given = Given::rows(searched.rows).with("unreadable", searched.unreadable.len());
+        Ok((whole(&searched.unreadable), given))
     }
 }
 
@@ -107,7 +127,14 @@ fn told(row: &Value, zone: &TimeZone) -> String {
         .iter()
         .find_map(|field| row[field].as_str());
     let (verdict, kind) = (text("verdict"), text("kind"));
-    let mut told = format!("{time}  {:16} {verdict:5} {kind:13}", who.unwrap_or("-"));
+    // LM-35: no bare name where it may be somebody else's.
+    let who = match (who, row["user"].as_str(), row["confidence"].as_str()) {
+        (Some(who), Some(_), Some(confidence @ ("stale" | "low"))) => {
+            format!("{who} ({confidence})")
+        }
+        (who, ..) => who.unwrap_or("-").to_owned(),
+    };
+    let mut told = format!("{time}  {who:16} {verdict:5} {kind:13}");
     if let Some(host) = row["host"].as_str() {
         let path = row["path"].as_str().unwrap_or_default();
         told.push_str(&format!(" {} {host}:{}{path}", text("method"), row["port"]));

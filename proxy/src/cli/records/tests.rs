@@ -11,7 +11,7 @@ use super::*;
 use crate::cli::tests::loaded;
 
 /// Reads a command line as `weir records` gets it.
-fn records(line: &[&str]) -> Result<Records, clap::Error> {
+pub(super) fn records(line: &[&str]) -> Result<Records, clap::Error> {
     #[derive(Parser)]
     struct Alone {
         #[command(subcommand)]
@@ -20,7 +20,7 @@ fn records(line: &[&str]) -> Result<Records, clap::Error> {
     Alone::try_parse_from([&["records"], line].concat()).map(|alone| alone.records)
 }
 
-fn said(line: &[&str], loaded: &Loaded) -> String {
+pub(super) fn said(line: &[&str], loaded: &Loaded) -> String {
     let mut out = Vec::new();
     let answer = records(line).unwrap().run(loaded, &mut out).unwrap();
     assert_eq!(answer, Answer::Yes);
@@ -33,8 +33,14 @@ fn records_are_verified_with_a_purpose_and_what_is_wrong_is_named_lm_31() {
     let text = said(&["verify", "--purpose", "effective-operation"], &loaded);
     assert!(text.contains("5 rows proved"), "{text}");
     assert!(text.contains("The log holds"), "{text}");
+    let again = said(&["verify", "--purpose", "effective-operation"], &loaded);
     assert!(
-        records(&["verify"]).is_err(),
+        again.contains("11 rows proved"),
+        "the two rows of the first read, each with a start and a stop: {again}"
+    );
+    let refused = records(&["verify"]).unwrap().run(&loaded, &mut Vec::new());
+    assert!(
+        matches!(refused, Err(Failure::Arguments(_))),
         "no purpose, no check (LM-03)"
     );
     let log = loaded.settings.records_directory().join("log/weir");
@@ -69,15 +75,17 @@ fn records_are_verified_with_a_purpose_and_what_is_wrong_is_named_lm_31() {
         text.contains("FAULT  log/weir/checkpoints, checkpoint 2"),
         "{text}"
     );
-    let audit = fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
-    assert!(
-        audit.contains("\"records verify\"") && audit.contains("\"holds\":false"),
-        "{audit}"
+    let reads = reads(&loaded);
+    let last = &reads[reads.len() - 1];
+    assert_eq!(
+        (&last["command"], &last["holds"]),
+        (&"records verify".into(), &false.into()),
+        "{last}"
     );
 }
 
 /// A configuration whose records hold two requests of anna and one of tom.
-fn recorded() -> (TempDir, Loaded) {
+pub(super) fn recorded() -> (TempDir, Loaded) {
     let (directory, loaded) = loaded();
     let settings = RecorderSettings::new(loaded.settings.records_directory());
     let recorder = Recorder::start(settings).unwrap();
@@ -107,22 +115,43 @@ fn recorded() -> (TempDir, Loaded) {
     (directory, loaded)
 }
 
-#[test]
-fn lm_03_no_purpose_and_no_other_than_the_closed_ones() {
-    for line in [
-        &["search"][..],
-        &["search", "--purpose", "curiosity"],
-        &["search", "--purpose", "national-security"],
-        &["export", "--user", "anna"],
-    ] {
-        assert_eq!(records(line).unwrap_err().exit_code(), 2, "{line:?}");
-    }
+/// The notes of every read, oldest first, with the row's `end`, `user` and `event` beside what it says.
+pub(super) fn reads(loaded: &Loaded) -> Vec<serde_json::Value> {
+    let query = weir_monitoring::query::Query {
+        kinds: vec![Kind::Read],
+        ..Default::default()
+    };
+    let mut found = Vec::new();
+    weir_monitoring::query::search(&loaded.settings.records_directory(), &query, &mut |batch| {
+        let cells = weir_monitoring::Cells::new(batch);
+        for row in 0..batch.num_rows() {
+            let text = |col| cells.str_at(col, row).unwrap_or_default();
+            let mut note: serde_json::Value =
+                serde_json::from_str(text(weir_monitoring::Col::note)).unwrap();
+            note["end"] = text(weir_monitoring::Col::end).into();
+            note["user"] = text(weir_monitoring::Col::user).into();
+            note["event"] = cells.u64_at(weir_monitoring::Col::event, row).into();
+            found.push(note);
+        }
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    found
 }
 
 #[test]
 fn a_search_finds_one_persons_rows_and_those_below_a_host() {
     let (_directory, loaded) = recorded();
-    let line = ["search", "--purpose", "facts", "--user", "anna", "--json"];
+    let line = [
+        "search",
+        "--purpose",
+        "facts",
+        "--case",
+        "C-1",
+        "--user",
+        "anna",
+        "--json",
+    ];
     let text = said(&line, &loaded);
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(
@@ -150,13 +179,24 @@ fn a_person_is_found_in_any_letter_case_as_at_sign_in() {
             "export",
             "--purpose",
             "facts",
+            "--case",
+            "C-1",
             "--user",
             user,
             "--format",
             "jsonl",
         ];
         assert_eq!(said(&line, &loaded).lines().count(), 2, "{user}");
-        let line = ["search", "--purpose", "facts", "--user", user, "--json"];
+        let line = [
+            "search",
+            "--purpose",
+            "facts",
+            "--case",
+            "C-1",
+            "--user",
+            user,
+            "--json",
+        ];
         assert_eq!(said(&line, &loaded).lines().count(), 2, "{user}");
     }
 }
@@ -171,6 +211,8 @@ fn an_empty_export_says_whether_the_person_is_known_at_all() {
             "export",
             "--purpose",
             "facts",
+            "--case",
+            "C-1",
             "--user",
             user,
             "--from",
@@ -225,6 +267,8 @@ fn a_range_includes_its_last_day_and_must_not_be_empty() {
             "search",
             "--purpose",
             "facts",
+            "--case",
+            "C-1",
             "--user",
             "anna",
             "--json",
@@ -259,6 +303,8 @@ fn an_export_comes_with_its_statement_and_only_for_its_owner() {
         "export",
         "--purpose",
         "unauthorised-use",
+        "--case",
+        "C-1",
         "--user",
         "anna",
         "--format",
@@ -295,6 +341,8 @@ fn an_export_without_a_file_goes_to_the_output_but_not_as_parquet() {
         "export",
         "--purpose",
         "facts",
+        "--case",
+        "C-1",
         "--user",
         "tom",
         "--format",
@@ -305,42 +353,6 @@ fn an_export_without_a_file_goes_to_the_output_but_not_as_parquet() {
     let parquet = ["export", "--purpose", "facts", "--format", "parquet"];
     let refused = records(&parquet).unwrap().run(&loaded, &mut Vec::new());
     assert!(matches!(refused, Err(Failure::Arguments(_))));
-}
-
-#[test]
-fn lm_18_every_look_is_audited_with_purpose_query_and_count() {
-    let (directory, loaded) = recorded();
-    said(
-        &["search", "--purpose", "facts", "--user", "anna", "--json"],
-        &loaded,
-    );
-    let path = directory.path().join("all.csv");
-    said(
-        &[
-            "export",
-            "--purpose",
-            "standards",
-            "--output",
-            path.to_str().unwrap(),
-        ],
-        &loaded,
-    );
-    let audit = fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
-    let lines: Vec<serde_json::Value> = audit
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let commands: Vec<&str> = lines
-        .iter()
-        .map(|line| line["command"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        commands,
-        ["records search", "records export", "records export done"]
-    );
-    assert_eq!(lines[0]["about"]["query"]["user"], "anna");
-    assert_eq!(lines[0]["about"]["purpose"], "facts");
-    assert!(lines[2]["about"]["rows"].as_u64().unwrap() >= 3);
 }
 
 #[test]
@@ -411,6 +423,8 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
         matches!(again, Err(Failure::Arguments(_))),
         "never written over"
     );
+    let without_case = records(&line[..7]).unwrap().run(&loaded, &mut Vec::new());
+    assert!(matches!(without_case, Err(Failure::Arguments(_))), "LM-12");
     for wrong in [
         &["--withhold", "row=no"][..],
         &["--withhold", "who="],
@@ -420,7 +434,7 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
     ] {
         assert!(records(&[&line[..], wrong].concat()).is_err(), "{wrong:?}");
     }
-    let limited = [&line[..6], &["/nowhere", "--limit", "3"]].concat();
+    let limited = [&line[..6], &["/nowhere", "--case", "1", "--limit", "3"]].concat();
     let limited = records(&limited).unwrap().run(&loaded, &mut Vec::new());
     assert!(matches!(limited, Err(Failure::Arguments(_))));
 }

@@ -1,25 +1,25 @@
-//! `weir records verify`: what `weir-verify` does, on this Weir's own records, with a purpose and a line in the audit file.
+//! `weir records verify`: what `weir-verify` does, on this Weir's own records, as a read that is recorded.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use weir_config::{Loaded, Purpose};
-use weir_verify::Outside;
+use serde_json::Value;
+use weir_config::Loaded;
+use weir_verify::{Outside, Report};
 
-use super::super::{Answer, Failure, audit, output};
-use super::purpose;
+use super::super::{Answer, Failure, output};
+use super::reading::{Asked, Given, Reading};
 
 /// Arguments of `weir records verify`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// Why: a purpose code, such as unauthorised-use.
-    #[arg(long, value_name = "CODE", value_parser = purpose)]
-    purpose: Purpose,
+    #[command(flatten)]
+    reading: Reading,
     /// Public keys that were kept outside, one a line.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
-    /// A checkpoint that was kept outside.
-    #[arg(long, value_name = "FILE")]
+    /// A checkpoint that was kept outside, or a directory of them: a witness's copy.
+    #[arg(long, value_name = "PATH")]
     checkpoint: Vec<PathBuf>,
     /// As JSON.
     #[arg(long)]
@@ -36,23 +36,37 @@ impl Verify {
         for path in &self.checkpoint {
             outside.add_checkpoint(path).map_err(unusable)?;
         }
-        let about = serde_json::json!({ "purpose": self.purpose.as_str() });
-        audit::note(&loaded.settings.state, "records verify", about)?;
         let directory = loaded.settings.records_directory();
-        let checked = weir_verify::check(&directory, &outside, &mut |_, _, _| Ok(()));
-        let report = checked
-            .map_err(|error| Failure::Refused(format!("{}: {error}", directory.display())))?;
-        let about = serde_json::json!({ "holds": report.holds(), "faults": report.faults.len() });
-        audit::note(&loaded.settings.state, "records verify done", about)?;
+        // Before the read is recorded and shown after it: to record it where no Weir runs, the log is opened, and one that cannot be
+        // continued is set aside by that.
+        let report = weir_verify::check(&directory, &outside, &mut |_, _, _| Ok(()));
+        let asked = Asked {
+            command: "records verify",
+            query: Value::Null,
+            person: None,
+        };
+        self.reading.around(loaded, &asked, |_| {
+            let report = report
+                .map_err(|error| Failure::Refused(format!("{}: {error}", directory.display())))?;
+            self.show(&report, out)
+        })
+    }
+
+    fn show(&self, report: &Report, out: &mut dyn Write) -> Result<(Answer, Given), Failure> {
         if self.json {
             output::json(out, &report.to_json())?;
         } else {
             write!(out, "{}", report.to_text())?;
         }
-        Ok(if report.holds() {
+        let answer = if report.holds() {
             Answer::Yes
         } else {
             Answer::No
-        })
+        };
+        let faults = report.faults.len();
+        let given = Given::default()
+            .with("holds", report.holds())
+            .with("faults", faults);
+        Ok((answer, given))
     }
 }

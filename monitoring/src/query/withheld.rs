@@ -1,0 +1,92 @@
+//! Rows without the people in them: what a look at many people at once gets, for a person's history needs a case (LM-12).
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, StringArray, UInt16Array, new_null_array,
+};
+use arrow::compute::nullif;
+use arrow::error::ArrowError;
+
+use crate::adapt::Cells;
+use crate::record::Col;
+use crate::words::Kind;
+
+/// Columns that lead to one person.
+pub const WITHHELD: [Col; 4] = [Col::user, Col::device, Col::client, Col::client_port];
+
+/// Rows whose note tells of nobody; the notes of others, such as reads, may name the person that was asked for.
+const TOLD: [Kind; 12] = [
+    Kind::Request,
+    Kind::RequestOpen,
+    Kind::TunnelOpen,
+    Kind::TunnelClose,
+    Kind::SignInFailure,
+    Kind::Refusal,
+    Kind::Start,
+    Kind::Stop,
+    Kind::Gap,
+    Kind::Reload,
+    Kind::Clock,
+    Kind::Retention,
+];
+
+/// A batch of [`crate::schema`] without [`WITHHELD`], and without notes that may name somebody.
+///
+/// # Errors
+/// When the batch has other columns.
+pub(super) fn without_people(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let rows = batch.num_rows();
+    let mut columns = batch.columns().to_vec();
+    for col in WITHHELD {
+        if let Some(column) = columns.get_mut(col.index()) {
+            *column = match col {
+                Col::client_port => Arc::new(UInt16Array::from(vec![0; rows])),
+                _ => new_null_array(column.data_type(), rows),
+            };
+        }
+    }
+    let cells = Cells::new(batch);
+    let is_told = |row| {
+        cells
+            .str_at(Col::kind, row)
+            .is_some_and(|kind| TOLD.iter().any(|told| told.as_str() == kind))
+    };
+    let hidden: BooleanArray = (0..rows).map(|row| Some(!is_told(row))).collect();
+    if let Some(notes) = columns.get_mut(Col::note.index()) {
+        let shown: ArrayRef = nullif(&**notes, &hidden)?;
+        *notes = shown;
+    }
+    RecordBatch::try_new(batch.schema(), columns)
+}
+
+/// Whether the note of a row names this case: as `case` of its JSON object, or in its words.
+pub(super) fn names_case(
+    kinds: Option<&StringArray>,
+    notes: Option<&StringArray>,
+    row: usize,
+    case: &str,
+) -> bool {
+    let text = |column: Option<&StringArray>| {
+        let column = column.filter(|column| row < column.len() && column.is_valid(row))?;
+        Some(column.value(row).to_owned())
+    };
+    let (Some(kind), Some(note)) = (text(kinds), text(notes)) else {
+        return false;
+    };
+    if TOLD.iter().any(|told| told.as_str() == kind) {
+        return false;
+    }
+    match serde_json::from_str::<serde_json::Value>(&note) {
+        Ok(note) => note["case"].as_str() == Some(case),
+        Err(_) => {
+            let is_end =
+                |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '-' && c != '_');
+            note.match_indices(case).any(|(at, _)| {
+                let (before, after) = (note.get(..at), note.get(at + case.len()..));
+                is_end(before.and_then(|before| before.chars().next_back()))
+                    && is_end(after.and_then(|after| after.chars().next()))
+            })
+        }
+    }
+}

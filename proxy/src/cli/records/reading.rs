@@ -1,0 +1,336 @@
+//! The one place that lets a command read records: purpose or nothing, a case for a person's history, and a row of every read in
+//! the records themselves before anything is shown (LM-03, LM-12, LM-18).
+//!
+//! Decides who may look and what is kept of it. A read that cannot be recorded does not happen; a refusal is recorded too. A second
+//! row under the same event id says what was given. Which rows are asked for is the commands' matter.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use weir_config::{Loaded, Purpose};
+use weir_host::Host;
+use weir_monitoring::asks::{self, OwnRow};
+use weir_monitoring::export::purpose;
+use weir_monitoring::query::Query;
+use weir_monitoring::{End, EventId, EventIds, Kind};
+
+use super::super::{Failure, audit, output};
+use super::retain::settings;
+
+/// How long a running Weir may take to record a read.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest case, role and name of a reader, and longest reason, in characters.
+const WORD: usize = 120;
+const REASON: usize = 500;
+
+/// Who reads, and why. The same for every command that reads records.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Who reads, and why")]
+pub(crate) struct Reading {
+    /// Why: a purpose code, such as unauthorised-use. Without one nothing is read.
+    #[arg(long, value_name = "CODE")]
+    purpose: Option<String>,
+    /// Reference of the case or alert. Where one person, device, address or event is asked for there must be one; without it no
+    /// rows show people.
+    #[arg(long, value_name = "REF")]
+    case: Option<String>,
+    /// Why in words.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// In which role, such as dsl.
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Who reads, where the account does not say it.
+    #[arg(long = "as", value_name = "NAME")]
+    reader: Option<String>,
+}
+
+/// What is asked for.
+pub(crate) struct Asked<'a> {
+    /// The command in words: `records search`.
+    pub(crate) command: &'a str,
+    /// The exact query.
+    pub(crate) query: Value,
+    /// The filter by which it asks for one person's history, if it does.
+    pub(crate) person: Option<&'static str>,
+}
+
+impl<'a> Asked<'a> {
+    /// A search.
+    pub(crate) fn of(command: &'a str, query: &Query) -> Asked<'a> {
+        let asks = [
+            (query.user.is_some(), "--user"),
+            (query.device.is_some(), "--device"),
+            (query.client.is_some(), "--client"),
+            (query.event.is_some(), "--event"),
+            (query.text.is_some(), "--text"),
+        ];
+        Asked {
+            command,
+            query: serde_json::to_value(query).unwrap_or_default(),
+            person: asks
+                .into_iter()
+                .find(|(is_asked, _)| *is_asked)
+                .map(|(_, filter)| filter),
+        }
+    }
+}
+
+/// A read that is recorded and may happen.
+#[derive(Debug)]
+pub(crate) struct Read {
+    purpose: Purpose,
+    case: Option<String>,
+    reader: String,
+    event: EventId,
+}
+
+/// What a read gave, for its second row.
+#[derive(Debug, Default)]
+pub(crate) struct Given(Map<String, Value>);
+
+impl Given {
+    /// So many rows.
+    pub(crate) fn rows(rows: u64) -> Given {
+        Given::default().with("rows", rows)
+    }
+
+    /// And this.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Given {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+impl Read {
+    /// The purpose that was stated.
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The case that was named.
+    pub(crate) fn case(&self) -> Option<&str> {
+        self.case.as_deref()
+    }
+
+    /// Who reads.
+    pub(crate) fn reader(&self) -> &str {
+        &self.reader
+    }
+}
+
+/// Why a read is refused.
+enum Denied {
+    Purpose(String),
+    Case(String),
+}
+
+impl Reading {
+    /// Records the read, lets `read` happen, and records what it gave; on a refusal records that instead.
+    ///
+    /// # Errors
+    /// [`Failure::Arguments`] where purpose or case are lacking, [`Failure::Refused`] where the read cannot be recorded; those
+    /// of `read`.
+    pub(crate) fn around<T>(
+        &self,
+        loaded: &Loaded,
+        asked: &Asked<'_>,
+        read: impl FnOnce(&Read) -> Result<(T, Given), Failure>,
+    ) -> Result<T, Failure> {
+        let allowed = self.begin(loaded, asked)?;
+        let outcome = read(&allowed);
+        let (end, given) = match &outcome {
+            Ok((_, given)) => (End::Complete, given.0.clone()),
+            // The reader went away, or something could not be read.
+            Err(failure) => (
+                if matches!(failure, Failure::Output(_)) {
+                    End::ClientGone
+                } else {
+                    End::Refused
+                },
+                Map::from_iter([("fault".to_owned(), short(&failure.to_string()).into())]),
+            ),
+        };
+        let mut note = Map::from_iter([
+            ("command".to_owned(), Value::from(asked.command)),
+            ("done".to_owned(), true.into()),
+        ]);
+        note.extend(given);
+        if let Some(case) = &allowed.case {
+            note.insert("case".to_owned(), case.as_str().into());
+        }
+        let told = write(
+            loaded,
+            allowed.event,
+            end,
+            &allowed.reader,
+            &Value::Object(note),
+        );
+        let (value, _) = outcome?;
+        match told {
+            Ok(()) => Ok(value),
+            Err(error) => Err(Failure::Refused(format!(
+                "the read is recorded, but not what it gave: {error}"
+            ))),
+        }
+    }
+
+    /// Records that the read is about to happen.
+    fn begin(&self, loaded: &Loaded, asked: &Asked<'_>) -> Result<Read, Failure> {
+        self.check_lengths()?;
+        let account = audit::account();
+        let reader = self
+            .reader
+            .clone()
+            .or_else(|| account.clone())
+            .unwrap_or_else(|| "unknown".to_owned());
+        let mut note = Map::new();
+        let mut put = |name: &str, value: Value| drop(note.insert(name.to_owned(), value));
+        put("command", asked.command.into());
+        put("query", concealed(loaded, asked.query.clone()));
+        put("uid", rustix::process::getuid().as_raw().into());
+        for (name, value) in [
+            ("account", &account),
+            ("purpose", &self.purpose),
+            ("case", &self.case),
+            ("reason", &self.reason),
+            ("role", &self.role),
+        ] {
+            if let Some(value) = value {
+                put(name, value.as_str().into());
+            }
+        }
+        let event = EventIds::new().next();
+        let allowed = self.allowed(asked);
+        let end = match &allowed {
+            Ok(_) => End::Open,
+            Err(denied) => {
+                let (Denied::Purpose(why) | Denied::Case(why)) = denied;
+                put("denied", short(why).into());
+                End::Refused
+            }
+        };
+        let written = write(loaded, event, end, &reader, &Value::Object(note));
+        let purpose = match (allowed, written) {
+            (Ok(purpose), Ok(())) => purpose,
+            (Ok(_), Err(error)) => {
+                return Err(Failure::Refused(format!(
+                    "{error}; a read that cannot be recorded does not happen. Run the command as the account that Weir runs as \
+                     (sudo -u), on a records directory that can be written"
+                )));
+            }
+            (Err(Denied::Purpose(why) | Denied::Case(why)), written) => {
+                if let Err(error) = written {
+                    eprintln!("weir: the refusal could not be recorded: {error}");
+                }
+                return Err(Failure::Arguments(why));
+            }
+        };
+        // The audit file says who used which command, and points to the row that says what for.
+        let about = json!({ "purpose": purpose.as_str(), "event": event });
+        audit::note(&loaded.settings.state, asked.command, about)?;
+        Ok(Read {
+            purpose,
+            case: self.case.clone(),
+            reader,
+            event,
+        })
+    }
+
+    fn allowed(&self, asked: &Asked<'_>) -> Result<Purpose, Denied> {
+        let code = self.purpose.as_deref().unwrap_or_default();
+        let purpose =
+            purpose(code).map_err(|error| Denied::Purpose(format!("--purpose: {error}")))?;
+        match (&self.case, asked.person) {
+            (None, Some(filter)) => Err(Denied::Case(format!(
+                "{filter} asks for one person's history, which is looked at inside a case only (LM-12): name it with --case"
+            ))),
+            _ => Ok(purpose),
+        }
+    }
+
+    fn check_lengths(&self) -> Result<(), Failure> {
+        for (name, value, most) in [
+            ("--case", &self.case, WORD),
+            ("--role", &self.role, WORD),
+            ("--as", &self.reader, WORD),
+            ("--purpose", &self.purpose, WORD),
+            ("--reason", &self.reason, REASON),
+        ] {
+            let Some(value) = value else { continue };
+            // An empty purpose is a missing one, and that is recorded.
+            if value.chars().count() > most || (value.trim().is_empty() && name != "--purpose") {
+                return Err(Failure::Arguments(format!(
+                    "{name} has 1 to {most} characters"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// For a purpose and nothing else, as tests ask.
+    #[cfg(test)]
+    pub(crate) fn for_purpose(code: &str) -> Reading {
+        Reading {
+            purpose: Some(code.to_owned()),
+            ..Reading::default()
+        }
+    }
+
+    /// Why, in words.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// In which role.
+    pub(crate) fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
+
+    /// Whether a case is named, without which no rows show people.
+    pub(crate) fn has_case(&self) -> bool {
+        self.case.is_some()
+    }
+}
+
+fn write(
+    loaded: &Loaded,
+    event: EventId,
+    end: End,
+    reader: &str,
+    note: &Value,
+) -> Result<(), asks::AskError> {
+    let row = OwnRow {
+        kind: Kind::Read,
+        event,
+        time: None,
+        end,
+        user: Some(reader.to_owned()),
+        note: asks::note(note),
+        about: None,
+    };
+    asks::write(&settings(loaded), &row, PATIENCE)
+}
+
+/// The query without a host that a mandatory list has: no row may hold one, whoever typed it (LM-28).
+fn concealed(loaded: &Loaded, mut query: Value) -> Value {
+    for field in ["host", "text"] {
+        let asked = query.get(field).and_then(Value::as_str);
+        let Some(host) = asked.and_then(|text| Host::parse_text(text).ok()) else {
+            continue;
+        };
+        let sealed = crate::sealed::load(&loaded.settings, None);
+        let is_listed = [80, 443]
+            .iter()
+            .any(|port| sealed.of_host(&host, *port).is_some());
+        if is_listed {
+            query[field] = "(mandatory list)".into();
+        }
+    }
+    query
+}
+
+/// A fault for a note, whose length is bounded.
+fn short(text: &str) -> String {
+    output::safe(&text.chars().take(REASON).collect::<String>())
+}
