@@ -222,12 +222,16 @@ impl RowFile {
             return Ok(Read::default());
         }
         let mut replay = Replay::open(&self.path)?;
+        let mut has_rows = false;
         while let Some(batch) = replay.next()? {
+            has_rows = true;
             take(&batch)?;
         }
+        // A journal that is just being made has no whole header yet, and no rows.
+        let lacks_header = !replay.has_header() && (has_rows || replay.damaged() > 0);
         Ok(Read {
             has_secret: false,
-            damaged: replay.damaged() + u64::from(!replay.has_header()),
+            damaged: replay.damaged() + u64::from(lacks_header),
             torn: replay.torn(),
         })
     }

@@ -20,7 +20,7 @@ use weir_monitoring::query::Query;
 use super::super::{Answer, Failure, output};
 use super::checkpoint::is_running;
 use super::filter::unknown_user;
-use super::reading::{Asked, Given, Read, Reading};
+use super::reading::{Given, Read};
 use super::retain::settings;
 
 /// How long a running Weir may take to seal.
@@ -76,43 +76,12 @@ impl Bundle {
     pub(super) fn run(
         &self,
         loaded: &Loaded,
-        reading: &Reading,
+        read: &Read,
         query: Query,
         to: &Path,
-        (json, out): (bool, &mut (dyn Write + Send)),
-    ) -> Result<Answer, Failure> {
-        // Rows that come while it is made belong to the next one, that of this read among them.
-        let query = Query {
-            to: query.to.or_else(|| Some(Timestamp::now())),
-            ..query
-        };
-        // Whoever it is of, a bundle is handed over: that is done inside a case only (LM-12).
-        let asked = Asked {
-            person: Some("--bundle"),
-            ..Asked::of("records export --bundle", &query)
-        };
-        reading.around(loaded, &asked, |read| {
-            let made = self.make(loaded, (reading, read), &query, to)?;
-            if json {
-                output::json(out, &as_json(&made, to))?;
-            } else {
-                writeln!(out, "{}", words(&made, to))?;
-            }
-            for remark in &made.asked.remarks {
-                eprintln!("weir: {remark}");
-            }
-            let given = Given::rows(made.asked.counts.rows).with("sha256", made.sha256.as_str());
-            Ok((Answer::Yes, given))
-        })
-    }
-
-    fn make(
-        &self,
-        loaded: &Loaded,
-        (reading, read): (&Reading, &Read),
-        query: &Query,
-        to: &Path,
-    ) -> Result<Made, Failure> {
+        json: bool,
+        out: &mut dyn Write,
+    ) -> Result<(Answer, Given), Failure> {
         let directory = loaded.settings.records_directory();
         seal(&directory, &settings(loaded).node)?;
         let mut withhold = BTreeMap::new();
@@ -122,17 +91,18 @@ impl Bundle {
                 return Err(Failure::Arguments(told));
             }
         }
+        let [case, role, reason] = read.stated();
         let history = History::read(&loaded.settings.state).map_err(Failure::refused)?;
         let request = Request {
-            remarks: unknown_user(query, 0, loaded)?.into_iter().collect(),
             basis: history.during(query.from, query.to),
-            query: query.clone(),
+            remarks: unknown_user(&query, 0, loaded)?.into_iter().collect(),
+            query,
             purpose: read.purpose().as_str().to_owned(),
-            case: read.case().map(str::to_owned),
+            case,
             exhibit: self.exhibit.clone(),
             reader: Some(read.reader().to_owned()),
-            role: reading.role().map(str::to_owned),
-            reason: reading.reason().map(str::to_owned),
+            role,
+            reason,
             withhold,
         };
         let mut told = Instant::now();
@@ -142,12 +112,31 @@ impl Bundle {
                 eprintln!("weir: {done} of {total} rows looked at");
             }
         });
-        made.map_err(|error| match error {
+        let made = made.map_err(|error| match error {
             BundleError::Purpose(_) | BundleError::Asked(_) => {
                 Failure::Arguments(error.to_string())
             }
             other => Failure::refused(other),
-        })
+        })?;
+        if json {
+            output::json(out, &as_json(&made, to))?;
+        } else {
+            writeln!(out, "{}", words(&made, to))?;
+        }
+        for remark in &made.asked.remarks {
+            eprintln!("weir: {remark}");
+        }
+        let given =
+            Given::rows(made.asked.counts.rows).with("sha256", made.sha256.to_string().as_str());
+        Ok((Answer::Yes, given))
+    }
+}
+
+/// Rows that come while the bundle is made belong to the next one.
+pub(super) fn bounded(query: Query) -> Query {
+    Query {
+        to: query.to.or_else(|| Some(Timestamp::now())),
+        ..query
     }
 }
 

@@ -48,9 +48,15 @@ impl Export {
         out: &mut (dyn Write + Send),
     ) -> Result<Answer, Failure> {
         if let Some(to) = &self.bundle.bundle {
-            let query = self.filter.query(Order::Oldest, loaded)?;
-            let ways = (self.json, out);
-            return self.bundle.run(loaded, &self.reading, query, to, ways);
+            let query = super::bundle::bounded(self.filter.query(Order::Oldest, loaded)?);
+            let asked = Asked {
+                person: Some("--bundle"),
+                ..Asked::of("records export --bundle", &query)
+            };
+            return self.reading.around(loaded, &asked, |read| {
+                self.bundle
+                    .run(loaded, read, query.clone(), to, self.json, out)
+            });
         }
         if self.output.is_none() && self.format == Format::Parquet {
             let told = "Parquet is for a file: name it with --output".to_owned();

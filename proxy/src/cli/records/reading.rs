@@ -81,6 +81,8 @@ impl<'a> Asked<'a> {
 pub(crate) struct Read {
     purpose: Purpose,
     case: Option<String>,
+    role: Option<String>,
+    reason: Option<String>,
     reader: String,
     event: EventId,
 }
@@ -108,9 +110,9 @@ impl Read {
         self.purpose
     }
 
-    /// The case that was named.
-    pub(crate) fn case(&self) -> Option<&str> {
-        self.case.as_deref()
+    /// Case, role and reason, as far as they were stated.
+    pub(crate) fn stated(&self) -> [Option<String>; 3] {
+        [&self.case, &self.role, &self.reason].map(Clone::clone)
     }
 
     /// Who reads.
@@ -232,6 +234,8 @@ impl Reading {
         Ok(Read {
             purpose,
             case: self.case.clone(),
+            role: self.role.clone(),
+            reason: self.reason.clone(),
             reader,
             event,
         })
@@ -275,16 +279,6 @@ impl Reading {
             purpose: Some(code.to_owned()),
             ..Reading::default()
         }
-    }
-
-    /// Why, in words.
-    pub(crate) fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
-    }
-
-    /// In which role.
-    pub(crate) fn role(&self) -> Option<&str> {
-        self.role.as_deref()
     }
 
     /// Whether a case is named, without which no rows show people.
