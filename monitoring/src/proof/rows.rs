@@ -227,8 +227,9 @@ impl RowFile {
             has_rows = true;
             take(&batch)?;
         }
-        // A journal that is just being made has no whole header yet, and no rows.
-        let lacks_header = !replay.has_header() && (has_rows || replay.damaged() > 0);
+        // A journal that is just being made is empty for a moment.
+        let is_empty = !has_rows && replay.damaged() == 0 && replay.torn() == 0;
+        let lacks_header = !replay.has_header() && !is_empty;
         Ok(Read {
             has_secret: false,
             damaged: replay.damaged() + u64::from(lacks_header),
