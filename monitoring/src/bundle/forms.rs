@@ -95,6 +95,8 @@ pub struct Asked {
     pub subject: Option<Subject>,
     /// What came of it.
     pub counts: Counts,
+    /// The authorisations to monitor that were in force in the period, and their ends (LM-01, LM-02).
+    pub basis: Vec<crate::basis::Entry>,
     /// What else is to be known.
     pub remarks: Vec<String>,
 }

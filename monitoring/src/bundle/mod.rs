@@ -65,6 +65,8 @@ pub struct Request {
     pub reason: Option<String>,
     /// Groups of fields that are withheld in every row, each with the reason.
     pub withhold: BTreeMap<Group, String>,
+    /// Authorisations to monitor that were in force in the period.
+    pub basis: Vec<crate::basis::Entry>,
     /// What else a reader must know, such as that nobody of the name asked for is known.
     pub remarks: Vec<String>,
 }

@@ -71,16 +71,18 @@ pub(super) const WORDS: [(&str, &str); 14] = [
 ];
 
 /// Columns of the table of rows.
-const SHOWN: [Col; 14] = [
+const SHOWN: [Col; 16] = [
     Col::time,
     Col::user,
     Col::identity,
+    Col::confidence,
     Col::device,
     Col::client,
     Col::kind,
     Col::method,
     Col::host,
     Col::path,
+    Col::term,
     Col::verdict,
     Col::rule,
     Col::category,

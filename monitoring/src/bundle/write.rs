@@ -69,6 +69,7 @@ pub(super) fn write(
         query: query.clone(),
         subject: subject(query, logs)?,
         counts,
+        basis: request.basis.clone(),
         remarks: collected.remarks.clone(),
     };
     let identified = identified(&rows);

@@ -283,12 +283,17 @@ impl RowFile {
             return Ok(Read::default());
         }
         let mut replay = Replay::open(store, &self.path)?;
+        let mut has_rows = false;
         while let Some(batch) = replay.next()? {
+            has_rows = true;
             take(&batch)?;
         }
+        // A journal that is just being made is empty for a moment.
+        let is_empty = !has_rows && replay.damaged() == 0 && replay.torn() == 0;
+        let lacks_header = !replay.has_header() && !is_empty;
         Ok(Read {
             has_secret: false,
-            damaged: replay.damaged() + u64::from(!replay.has_header()),
+            damaged: replay.damaged() + u64::from(lacks_header),
             torn: replay.torn(),
         })
     }

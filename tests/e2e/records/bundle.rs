@@ -25,7 +25,13 @@ fn a_bundle_of_a_running_weir_reaches_up_to_now_and_proves_to_a_stranger_lm_36()
     let to = site.path("handed-over");
     let name = to.to_str().unwrap();
     let line = ["records", "export", "--purpose", "unauthorised-use"];
-    let told = site.succeed(&[&line[..], &["--user", "anna", "--bundle", name]].concat());
+    let told = site.succeed(
+        &[
+            &line[..],
+            &["--case", "2026/17", "--user", "anna", "--bundle", name],
+        ]
+        .concat(),
+    );
     assert!(told.contains("Exported 5 rows"), "{told}");
     let report = check_bundle(&to, &Outside::default(), None).unwrap();
     assert!(report.holds(), "{}", report.to_text());

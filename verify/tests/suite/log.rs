@@ -52,6 +52,15 @@ impl Lab {
         lab
     }
 
+    /// Records one row between a start and a stop.
+    pub(crate) fn put(&self, record: Record) {
+        let recorder = Recorder::start(self.settings()).unwrap();
+        let mut lane = recorder.lane();
+        lane.push(record);
+        drop(lane);
+        recorder.stop(Duration::from_secs(30)).unwrap();
+    }
+
     /// A log with one request of each of these people, in this order, and segments of so many rows.
     pub(crate) fn random(people: &[u8], segment: usize) -> Lab {
         let lab = Lab::empty();

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use weir_config::Loaded;
 use weir_monitoring::Store;
+use weir_monitoring::basis::History;
 use weir_monitoring::bundle::{self, BundleError, Made, Request};
 use weir_monitoring::proof::Group;
 use weir_monitoring::query::Query;
@@ -92,7 +93,9 @@ impl Bundle {
             }
         }
         let [case, role, reason] = read.stated();
+        let history = History::read(&loaded.settings.state).map_err(Failure::refused)?;
         let request = Request {
+            basis: history.during(query.from, query.to),
             remarks: unknown_user(&query, 0, loaded)?.into_iter().collect(),
             query,
             purpose: read.purpose().as_str().to_owned(),

@@ -427,6 +427,8 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
         matches!(again, Err(Failure::Arguments(_))),
         "never written over"
     );
+    let without_case = records(&line[..7]).unwrap().run(&loaded, &mut Vec::new());
+    assert!(matches!(without_case, Err(Failure::Arguments(_))), "LM-12");
     for wrong in [
         &["--withhold", "row=no"][..],
         &["--withhold", "who="],
@@ -436,7 +438,7 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
     ] {
         assert!(records(&[&line[..], wrong].concat()).is_err(), "{wrong:?}");
     }
-    let limited = [&line[..6], &["/nowhere", "--limit", "3"]].concat();
+    let limited = [&line[..6], &["/nowhere", "--case", "1", "--limit", "3"]].concat();
     let limited = records(&limited).unwrap().run(&loaded, &mut Vec::new());
     assert!(matches!(limited, Err(Failure::Arguments(_))));
 }

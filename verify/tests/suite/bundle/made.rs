@@ -9,6 +9,7 @@ use weir_evidence::{Opening, Salt, Tag};
 use weir_monitoring::bundle::{self, Request, SegmentLine, Why};
 use weir_monitoring::proof::Group;
 use weir_monitoring::query::Query;
+use weir_monitoring::{EventId, Kind, Record};
 
 use super::{Handed, moment, person, request, walk};
 use crate::log::Lab;
@@ -134,6 +135,39 @@ fn a_narrower_query_says_how_many_rows_it_does_not_show_lm_36() {
         faults[0].contains("all rows of the person were asked for"),
         "{faults:?}"
     );
+}
+
+#[test]
+fn a_dispute_stands_beside_the_row_that_it_disputes_whoever_raised_it_lm_22() {
+    let lab = Lab::new();
+    let period = Query {
+        from: moment(0),
+        to: moment(20),
+        ..person("ann")
+    };
+    // Of a row of ann's, long after the period, by nobody in particular; and of a row of somebody else.
+    let later = moment(1_000_000).unwrap().as_microsecond();
+    for event in [3, 4] {
+        let mut dispute = Record::new(Kind::Dispute, EventId(event), later);
+        dispute.note = Some("it was not me".into());
+        lab.put(dispute);
+    }
+    // And ann's own, at the moment of the event, as the command writes it.
+    let mut own = Record::new(
+        Kind::Dispute,
+        EventId(6),
+        moment(6).unwrap().as_microsecond(),
+    );
+    own.user = Some("ann".into());
+    lab.put(own);
+    let handed = Handed::of(&lab, &request(period));
+    handed.holds();
+    let context = handed.text("context.jsonl");
+    let disputes = |text: &str| text.matches("\"kind\":\"dispute\"").count();
+    assert_eq!(disputes(&context), 1, "{context}");
+    assert!(context.contains("0000000000000003"), "{context}");
+    assert_eq!(disputes(&handed.text("rows.jsonl")), 1);
+    assert!(handed.text("report.html").contains("it was not me"));
 }
 
 #[test]
