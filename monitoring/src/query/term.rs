@@ -18,12 +18,13 @@ use crate::record::Col;
 use crate::segment::Builder;
 
 /// Columns that a text is looked for in.
-pub(super) const SEARCHED: [Col; 10] = [
+pub(super) const SEARCHED: [Col; 11] = [
     Col::user,
     Col::device,
     Col::host,
     Col::sni,
     Col::path,
+    Col::term,
     Col::rule,
     Col::category,
     Col::list,
