@@ -460,7 +460,16 @@ fn a_new_key_encryption_key_takes_over_and_without_it_nothing_is_shown_lm_16() {
     let (directory, mut loaded) = recorded();
     let told = said(&["rekey"], &loaded);
     assert!(told.contains("wrapped in the key with number"), "{told}");
-    let search = ["search", "--purpose", "facts", "--user", "anna", "--json"];
+    let search = [
+        "search",
+        "--purpose",
+        "facts",
+        "--case",
+        "K-1",
+        "--user",
+        "anna",
+        "--json",
+    ];
     assert_eq!(said(&search, &loaded).lines().count(), 2);
     let new = directory.path().join("new-kek");
     fs::write(&new, [3; 32]).unwrap();
@@ -517,7 +526,7 @@ fn rows_are_held_for_a_case_and_erased_on_grounds_and_the_log_holds_lm_15() {
     assert_eq!(said(&["holds"], &loaded), "No case holds anything.\n");
     let told = said(&line(&["erase", "--user", "Anna"], "E-1"), &loaded);
     assert!(told.starts_with("Erased 2 rows in 1 day;"), "{told}");
-    let search = ["search", "--purpose", "facts", "--json"];
+    let search = ["search", "--purpose", "facts", "--case", "E-1", "--json"];
     let left = said(&search, &loaded);
     assert!(
         !left.contains("anna") && left.contains("\"user\":\"tom\""),
