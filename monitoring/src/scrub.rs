@@ -334,7 +334,10 @@ mod tests {
                 "/cb/user=joe&password=hunter2&lang=en",
                 "/cb/user=joe&password=\u{2026}&lang=en",
             ),
-            ("/cb/user=joe%26token%3Dhunter2", "/cb/user=joe%26token%3D\u{2026}"),
+            (
+                "/cb/user=joe%26token%3Dhunter2",
+                "/cb/user=joe%26token%3D\u{2026}",
+            ),
             ("/cb/x,token=hun,ter2,y=1", "/cb/x,token=\u{2026},y=1"),
             ("/cb/token:hunter2/x", "/cb/token:\u{2026}/x"),
             ("/wiki/Key:A&B,C", "/wiki/Key:A&B,C"),

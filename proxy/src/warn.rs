@@ -251,7 +251,10 @@ mod tests {
         };
         let holds = |host| clicks.holds(Warned { host, ..WARNED });
         for host in ["a.example", "b.example", "c.example", "d.example"] {
-            assert!(accept(host) && holds(host), "{host}: whoever clicked last goes on");
+            assert!(
+                accept(host) && holds(host),
+                "{host}: whoever clicked last goes on"
+            );
             assert!(clicks.clicks.len() <= 2);
         }
     }

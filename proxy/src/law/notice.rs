@@ -170,8 +170,7 @@ impl Asking<'_> {
         };
         // Whoever clicks again, or has a script do so, makes the ledger no longer.
         let known = &self.conn.worker.shared.law.ledger;
-        let is_known =
-            known.state(&self.who.key, notice, super::now()) == Informed::Given;
+        let is_known = known.state(&self.who.key, notice, super::now()) == Informed::Given;
         let kept = is_known || self.keep().await;
         let (version, language) = (&notice.version, &notice.language);
         self.task.note(|record| {

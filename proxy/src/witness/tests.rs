@@ -234,7 +234,10 @@ fn a_damaged_checkpoint_keeps_no_witness_silent_about_those_that_follow_lm_30() 
         .join("log/weir/checkpoints");
     let whole = fs::read(&checkpoints).unwrap();
     let add = |text: &[u8]| {
-        let mut file = fs::OpenOptions::new().append(true).open(&checkpoints).unwrap();
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(&checkpoints)
+            .unwrap();
         file.write_all(text).unwrap();
     };
     // What is half written is waited for.

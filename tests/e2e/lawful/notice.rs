@@ -239,7 +239,8 @@ fn whoever_clicks_again_and_again_makes_the_ledger_no_longer_and_one_style_sheet
     };
     let first = page("site.test");
     assert_eq!(
-        weir.get(quoted(&first, "rel=\"stylesheet\" href=\"")).status,
+        weir.get(quoted(&first, "rel=\"stylesheet\" href=\""))
+            .status,
         200
     );
     let other = page("other.test");
@@ -249,10 +250,13 @@ fn whoever_clicks_again_and_again_makes_the_ledger_no_longer_and_one_style_sheet
         to.replace(':', "%3A").replace('/', "%2F"),
         quoted(&other, "name=\"token\" value=\"")
     );
-    let form = Request::new("POST", &origin.url("other.test", "/.well-known/weir/notice"))
-        .field("Content-Type", "application/x-www-form-urlencoded")
-        .field("Origin", to.trim_end_matches('/'))
-        .body(body);
+    let form = Request::new(
+        "POST",
+        &origin.url("other.test", "/.well-known/weir/notice"),
+    )
+    .field("Content-Type", "application/x-www-form-urlencoded")
+    .field("Origin", to.trim_end_matches('/'))
+    .body(body);
     for _ in 0..5 {
         let clicked = weir.ask(&form);
         assert_eq!((clicked.status, clicked.field("location")), (303, &*to));

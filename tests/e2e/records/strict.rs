@@ -115,7 +115,8 @@ fn a_block_that_cannot_be_recorded_is_refused_and_what_is_allowed_goes_on() {
 #[test]
 fn what_is_blocked_by_its_answer_after_a_long_wait_has_a_row_that_says_so_before_it_is_answered() {
     let mut site = strict();
-    site.hosts(&["site.test"]).set("records.long_request", "\"100ms\"");
+    site.hosts(&["site.test"])
+        .set("records.long_request", "\"100ms\"");
     site.rule(
         "id = \"no-torrents\"\ncontent_types = [\"application/x-bittorrent\"]\naction = \"block\"\npurpose = \"standards\"",
     );
