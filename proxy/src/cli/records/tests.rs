@@ -253,6 +253,13 @@ fn an_export_writes_over_nothing_by_itself_and_never_over_what_is_no_file() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "of another case");
     export(&path, true).unwrap();
     assert!(fs::read_to_string(&path).unwrap().contains("a.example"));
+    // What an export is written to first is a file of its own, whatever somebody has put there before.
+    let theirs = directory.path().join("theirs");
+    fs::write(&theirs, "of somebody else").unwrap();
+    let part = directory.path().join("other.csv.part");
+    std::os::unix::fs::symlink(&theirs, &part).unwrap();
+    export(&directory.path().join("other.csv"), false).unwrap();
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "of somebody else");
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     for force in [false, true] {
