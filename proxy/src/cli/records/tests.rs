@@ -424,7 +424,7 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
         ..weir_monitoring::query::Query::default()
     };
     let mut count = 0;
-    weir_monitoring::query::search(&loaded.settings.records_directory(), &reads, &mut |batch| {
+    weir_monitoring::query::search(&crate::recording::store(&loaded.settings).unwrap(), &reads, &mut |batch| {
         count += batch.num_rows();
         std::ops::ControlFlow::Continue(())
     })
