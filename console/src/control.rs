@@ -101,6 +101,8 @@ pub struct Notice {
     pub identification: Vec<String>,
     /// How long records are kept (LM-14).
     pub retention: Duration,
+    /// How long content is kept, such as paths and search terms: never longer than the rest.
+    pub content_retention: Duration,
     /// Changes with the policy; people may quote it.
     pub version: String,
 }

@@ -85,9 +85,11 @@ impl Page {
         page.list(&notice.purposes);
         page.heading("How long, and who looks");
         page.text(&format!(
-            "Records are kept for {}, then removed. Only people nominated by the school search \
-         them, and every search states its purpose.",
-            span(notice.retention)
+            "Records are kept for {}, then removed; the pages and search terms in them for {}. Only \
+         people nominated by the school search them, and every search states its purpose and is \
+         recorded itself. What a case holds is kept for as long as it is held.",
+            span(notice.retention),
+            span(notice.content_retention)
         ));
         page.heading("Questions");
         page.contact(&notice.contact);
@@ -296,6 +298,7 @@ mod tests {
             purposes: vec![HOSTILE.into()],
             identification: vec!["By login".into()],
             retention: Duration::from_secs(90 * 86_400),
+            content_retention: Duration::from_secs(30 * 86_400),
             version: HOSTILE.into(),
         }
     }
@@ -315,6 +318,7 @@ mod tests {
             "<dt>host</dt>",
             "<dt>path</dt>",
             "90 days",
+            "30 days",
             "Never recorded",
             "By login",
         ] {

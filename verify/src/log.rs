@@ -55,7 +55,10 @@ impl Told {
             })
         };
         let sealed = new.sealed.iter().find(contradicts)?;
-        let number = self.sealed.get(&sealed.path).map_or(0, |(_, number)| *number);
+        let number = self
+            .sealed
+            .get(&sealed.path)
+            .map_or(0, |(_, number)| *number);
         Some(format!(
             "it names {} with other rows, times or users than checkpoint {number} did: what was sealed never changes",
             sealed.path

@@ -433,7 +433,8 @@ impl<'a> Walk<'a> {
         }
         for (id, (seq, rows)) in std::mem::take(&mut self.told_of) {
             if seq >= self.first && rows.is_some_and(|rows| rows > 0) {
-                let what = format!("it tells of rows that were taken out (event {id}), and none are");
+                let what =
+                    format!("it tells of rows that were taken out (event {id}), and none are");
                 report.fault(&node, Place::rows(seq, seq), what);
             }
         }

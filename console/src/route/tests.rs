@@ -41,6 +41,7 @@ impl Control for Fixed {
             purposes: Vec::new(),
             identification: Vec::new(),
             retention: Duration::from_secs(86_400),
+            content_retention: Duration::from_secs(86_400),
             version: "abc".into(),
         }
     }

@@ -18,8 +18,8 @@ use super::forms::{EntryLine, SegmentLine, Why};
 use super::log::NodeLog;
 use super::{BundleError, is_narrow};
 use crate::adapt::Cells;
-use crate::export::HAPPENINGS;
 use crate::event::EventId;
+use crate::export::HAPPENINGS;
 use crate::proof::{Group, Leaf, RowFile, keeps_content};
 use crate::query::{self, Matcher, Query};
 use crate::record::Col;
@@ -350,12 +350,17 @@ impl Collected {
                 kinds: vec![Kind::Erasure, Kind::Retention],
                 ..Query::default()
             };
-            find(wanted.store, &Matcher::new(&told), &told, &mut |cells, row| {
-                let is_own = cells.str_at(Col::node, row) == Some(&log.node);
-                if is_own && telling.contains(&cells.u64_at(Col::event, row)) {
-                    found.insert(cells.u64_at(Col::seq, row));
-                }
-            })?;
+            find(
+                wanted.store,
+                &Matcher::new(&told),
+                &told,
+                &mut |cells, row| {
+                    let is_own = cells.str_at(Col::node, row) == Some(&log.node);
+                    if is_own && telling.contains(&cells.u64_at(Col::event, row)) {
+                        found.insert(cells.u64_at(Col::seq, row));
+                    }
+                },
+            )?;
         }
         // A dispute of the person's own is shown, though it came after the period; what is shown already is not put there twice.
         let proofs = self.proofs.entry(log.node.clone()).or_default();

@@ -205,10 +205,13 @@ fn redactions(
         let lost = all().filter(|proof| has(proof, Group::Content) && proof.has_lost_content());
         groups.push(GroupRedaction {
             group: Group::Content.as_str().to_owned(),
-            reason: "the time for which content is kept is over: it is not there any more".to_owned(),
+            reason: "the time for which content is kept is over: it is not there any more"
+                .to_owned(),
             rows: lost.count() as u64,
         });
-        groups.retain(|it| it.rows > 0 || request.withhold.keys().any(|own| own.as_str() == it.group));
+        groups.retain(|it| {
+            it.rows > 0 || request.withhold.keys().any(|own| own.as_str() == it.group)
+        });
     }
     let words = [
         (

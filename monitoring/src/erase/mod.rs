@@ -123,6 +123,7 @@ pub(crate) fn is_erasable(kind: &str) -> bool {
         Kind::TunnelClose,
         Kind::SignInFailure,
         Kind::Refusal,
+        Kind::Notice,
         Kind::Dispute,
     ];
     people.iter().any(|own| own.as_str() == kind)

@@ -400,13 +400,14 @@ fn users_of(rows: &[ProvenRow]) -> Vec<UserEntry> {
             digest.push(&leaf);
         }
     }
-    let entry = |(tag, (rows, first, last, digest)): (Tag, (u64, u64, u64, UserDigest))| UserEntry {
-        tag,
-        rows,
-        first,
-        last,
-        digest: digest.finish(),
-    };
+    let entry =
+        |(tag, (rows, first, last, digest)): (Tag, (u64, u64, u64, UserDigest))| UserEntry {
+            tag,
+            rows,
+            first,
+            last,
+            digest: digest.finish(),
+        };
     found.into_iter().map(entry).collect()
 }
 

@@ -153,8 +153,7 @@ mod tests {
             leaf: Hash::of(&seq.to_be_bytes()),
             tag: Tag::NONE,
         };
-        let stones: BTreeMap<u64, Tombstone> =
-            (1..=250_000).map(|seq| (seq, stone(seq))).collect();
+        let stones: BTreeMap<u64, Tombstone> = (1..=250_000).map(|seq| (seq, stone(seq))).collect();
         let begun = std::time::Instant::now();
         assert_eq!(parse(&to_text(&stones)).unwrap(), stones);
         // Copying what is there for each row, as was done once, takes a terabyte of it.

@@ -50,6 +50,7 @@ pub(crate) fn notice(shared: &Shared, snapshot: &Snapshot) -> Notice {
         purposes: purposes(snapshot),
         identification: identification(snapshot),
         retention: settings.records.retain,
+        content_retention: settings.records.retain_content.min(settings.records.retain),
         version: snapshot.policy_version.to_string(),
     }
 }

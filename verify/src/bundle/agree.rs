@@ -15,12 +15,7 @@ use super::{Bundle, fault, json, lines};
 use crate::report::{Place, Report};
 
 /// Compares every form with the rows that are proved.
-pub(super) fn check(
-    files: &Files,
-    bundle: &Bundle,
-    rows: &Rows,
-    report: &mut Report,
-) {
+pub(super) fn check(files: &Files, bundle: &Bundle, rows: &Rows, report: &mut Report) {
     counts(bundle, rows, report);
     csv(files, &rows.rows, report);
     parquet(files, &rows.rows, report);
@@ -63,11 +58,7 @@ fn counts(bundle: &Bundle, rows: &Rows, report: &mut Report) {
             "rows outside the period",
         ),
         (said.narrower, withheld(Why::Narrower), "rows not asked for"),
-        (
-            said.erased,
-            withheld(Why::Erased),
-            "rows that were erased",
-        ),
+        (said.erased, withheld(Why::Erased), "rows that were erased"),
     ];
     for (said, there, what) in pairs {
         if said != there {
@@ -225,9 +216,8 @@ fn page(
         let mut pairs = (1..).zip(said.lines().zip(expected.lines()));
         let line = pairs.find(|(_, (said, expected))| said != expected);
         let line = line.map_or_else(|| "its end".to_owned(), |(line, _)| format!("line {line}"));
-        let what = format!(
-            "it is not the page that these rows and statements make: {line} differs"
-        );
+        let what =
+            format!("it is not the page that these rows and statements make: {line} differs");
         fault(report, REPORT, what);
     }
 }

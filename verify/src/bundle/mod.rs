@@ -17,10 +17,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use weir_evidence::{Tag, TagKey};
-use weir_monitoring::{Cells, Col, EventId, Period};
 use weir_monitoring::bundle::{
     Asked, FILES, FORM, LOG_FILES, NOTE, QUERY, REDACTIONS, Redactions, SUMS, Why,
 };
+use weir_monitoring::{Cells, Col, EventId, Period};
 
 use crate::log::{self, Told};
 use crate::outside::Outside;

@@ -89,9 +89,16 @@ fn a_bundle_of_somebody_whose_rows_were_erased_holds_and_says_how_many_are_gone_
         "{told}"
     );
     let page = handed.text("report.html");
-    assert!(page.contains("54 further rows were of this person") || page.contains("54 further rows were"));
+    assert!(
+        page.contains("54 further rows were of this person")
+            || page.contains("54 further rows were")
+    );
     let context = handed.text("context.jsonl");
-    assert_eq!(context.matches("\"kind\":\"erasure\"").count(), 1, "{context}");
+    assert_eq!(
+        context.matches("\"kind\":\"erasure\"").count(),
+        1,
+        "{context}"
+    );
     // Others are not touched by it.
     Handed::of(&lab, &request(person("bob"))).holds();
     // What is gone can be left out as little as what is there, and not be made out to be another's or whole.
@@ -114,7 +121,10 @@ fn a_bundle_of_somebody_whose_rows_were_erased_holds_and_says_how_many_are_gone_
     fewer.remove(first);
     handed.put_lines("proof.jsonl", &fewer);
     let faults = handed.faults_of_proofs();
-    assert!(faults.iter().any(|what| what.contains("were left out")), "{faults:?}");
+    assert!(
+        faults.iter().any(|what| what.contains("were left out")),
+        "{faults:?}"
+    );
 }
 
 #[test]
@@ -126,7 +136,10 @@ fn a_bundle_of_rows_whose_content_has_expired_holds_and_names_it_as_gone_lm_14_l
     handed.holds();
     assert_eq!(handed.asked().counts.rows, 54);
     let redactions = handed.text("redactions.json");
-    assert!(redactions.contains("is over: it is not there any more"), "{redactions}");
+    assert!(
+        redactions.contains("is over: it is not there any more"),
+        "{redactions}"
+    );
 }
 
 #[test]
@@ -140,7 +153,12 @@ fn content_whose_key_somebody_destroyed_is_no_expired_content_lm_14_lm_31() {
         }
     }
     let faults = lab.faults();
-    assert!(faults[0].what.contains("no row tells that its time was over"), "{faults:#?}");
+    assert!(
+        faults[0]
+            .what
+            .contains("no row tells that its time was over"),
+        "{faults:#?}"
+    );
 }
 
 #[test]
@@ -162,14 +180,19 @@ fn a_held_segment_that_somebody_removes_is_named_though_its_day_was_over_lm_15_l
     let today = lab.files().pop().unwrap();
     let today = today.sealed_name().split('/').next().unwrap().to_owned();
     let is_old = |name: &str| !name.starts_with(&today);
-    let file = lab.files().into_iter().find(|file| is_old(file.sealed_name()));
+    let file = lab
+        .files()
+        .into_iter()
+        .find(|file| is_old(file.sealed_name()));
     let file = file.unwrap();
     for path in with_sidecars(&file.path) {
         let _ = fs::remove_file(path);
     }
     let faults = lab.faults();
     assert!(
-        faults.iter().any(|fault| fault.what.contains("this sealed file is not there")),
+        faults
+            .iter()
+            .any(|fault| fault.what.contains("this sealed file is not there")),
         "{faults:#?}"
     );
 }
@@ -180,7 +203,13 @@ fn rows_taken_out_under_an_erasure_that_tells_of_fewer_are_named_lm_15_lm_31() {
     erase(&lab, of_event(3));
     let event = |lab: &Lab| {
         let text = fs::read_to_string(&tombstones(lab)[0]).unwrap();
-        text.lines().nth(1).unwrap().rsplit(' ').next().unwrap().to_owned()
+        text.lines()
+            .nth(1)
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned()
     };
     let first = event(&lab);
     erase(&lab, of_event(50));
@@ -200,10 +229,17 @@ fn rows_taken_out_under_an_erasure_that_tells_of_fewer_are_named_lm_15_lm_31() {
     assert!(altered > 0);
     let faults = lab.faults();
     assert!(
-        faults.iter().any(|fault| fault.what.contains("were taken out, and row")),
+        faults
+            .iter()
+            .any(|fault| fault.what.contains("were taken out, and row")),
         "{faults:#?}"
     );
-    assert!(faults.iter().any(|fault| fault.what.contains("and none are")), "{faults:#?}");
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.what.contains("and none are")),
+        "{faults:#?}"
+    );
 }
 
 #[test]
@@ -214,17 +250,31 @@ fn a_row_taken_out_by_an_erasure_that_came_before_it_is_named_lm_15_lm_31() {
     erase(&lab, of_event(11));
     let files = tombstones(&lab);
     let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
-    let event = |text: &str| text.lines().nth(1).unwrap().rsplit(' ').next().unwrap().to_owned();
+    let event = |text: &str| {
+        text.lines()
+            .nth(1)
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
     let first = event(&read(&files[0]));
     let last = files.last().unwrap();
     let text = read(last);
     fs::write(last, text.replace(&event(&text), &first)).unwrap();
     let faults = lab.faults();
-    assert!(faults.iter().any(|fault| fault.what.contains("came before it")), "{faults:#?}");
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.what.contains("came before it")),
+        "{faults:#?}"
+    );
 }
 
 #[test]
-fn somebody_with_the_key_cannot_take_a_person_out_of_what_was_sealed_by_naming_it_again_lm_31_lm_36() {
+fn somebody_with_the_key_cannot_take_a_person_out_of_what_was_sealed_by_naming_it_again_lm_31_lm_36()
+ {
     for is_of_times in [true, false] {
         let lab = Lab::new();
         let points = lab.points();
@@ -243,7 +293,10 @@ fn somebody_with_the_key_cannot_take_a_person_out_of_what_was_sealed_by_naming_i
         });
         let faults = lab.faults();
         assert_eq!(faults[0].place.checkpoint, Some(last), "{faults:#?}");
-        assert!(faults[0].what.contains("what was sealed never changes"), "{faults:#?}");
+        assert!(
+            faults[0].what.contains("what was sealed never changes"),
+            "{faults:#?}"
+        );
     }
 }
 
@@ -262,7 +315,10 @@ fn a_report_that_shows_anything_but_the_rows_is_named_lm_36() {
         assert_ne!(changed, page, "{what}");
         handed.put("report.html", &changed);
         let faults = handed.faults_of_proofs();
-        assert!(faults[0].contains("not the page that these rows"), "{faults:?}");
+        assert!(
+            faults[0].contains("not the page that these rows"),
+            "{faults:?}"
+        );
     }
 }
 
@@ -272,11 +328,29 @@ fn what_no_bundle_has_or_is_too_large_is_named_without_being_read_lm_37() {
     let handed = Handed::of(&lab, &request(person("ann")));
     for name in ["rows.csv", "another"] {
         let path = handed.path.join(name);
-        let file = fs::File::options().write(true).create(true).truncate(false).open(path);
+        let file = fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
         file.unwrap().set_len(1 << 40).unwrap();
     }
     let report = handed.check();
-    let faults: Vec<&str> = report.faults.iter().map(|fault| fault.what.as_str()).collect();
-    assert!(faults.iter().any(|what| what.contains("larger than any file")), "{faults:?}");
-    assert!(faults.iter().any(|what| what.contains("no bundle has such a file") || what.contains("not listed")), "{faults:?}");
+    let faults: Vec<&str> = report
+        .faults
+        .iter()
+        .map(|fault| fault.what.as_str())
+        .collect();
+    assert!(
+        faults
+            .iter()
+            .any(|what| what.contains("larger than any file")),
+        "{faults:?}"
+    );
+    assert!(
+        faults
+            .iter()
+            .any(|what| what.contains("no bundle has such a file") || what.contains("not listed")),
+        "{faults:?}"
+    );
 }

@@ -424,10 +424,14 @@ fn a_bundle_is_made_under_its_name_alone_and_leaves_its_lines_lm_36_lm_18() {
         ..weir_monitoring::query::Query::default()
     };
     let mut count = 0;
-    weir_monitoring::query::search(&crate::recording::store(&loaded.settings).unwrap(), &reads, &mut |batch| {
-        count += batch.num_rows();
-        std::ops::ControlFlow::Continue(())
-    })
+    weir_monitoring::query::search(
+        &crate::recording::store(&loaded.settings).unwrap(),
+        &reads,
+        &mut |batch| {
+            count += batch.num_rows();
+            std::ops::ControlFlow::Continue(())
+        },
+    )
     .unwrap();
     assert_eq!(count, 2);
     let again = records(&line).unwrap().run(&loaded, &mut Vec::new());
