@@ -287,7 +287,7 @@ impl Keeper {
         if !is_durable && !is_held {
             return;
         }
-        self.shared.add_removed(due.period.to_string());
+        self.shared.add_removed_whole(due.period.to_string());
         match retain::remove(&self.store, due) {
             Ok(()) => self
                 .shared
@@ -313,13 +313,15 @@ impl erase::Clerk for Keeper {
     fn tell(&self, row: erase::Row) -> io::Result<()> {
         let (done, told) = sync_channel(1);
         let row = Box::new(notes::told(row, clock::now()));
-        let asked = self.writer.try_send(Message::Own(row, done)).is_ok();
-        match asked && told.recv_timeout(PATIENCE).is_ok() {
-            true => Ok(()),
-            false => Err(io::Error::other(
+        if self.writer.try_send(Message::Own(row, done)).is_err() {
+            return Err(io::Error::other(
                 "the row that tells of it cannot be made durable at present, so nothing is done",
-            )),
+            ));
         }
+        told.recv_timeout(PATIENCE).map_err(|_| {
+            let error = "the row that tells of it waits for the disk; it is done once the disk takes rows again";
+            io::Error::new(io::ErrorKind::TimedOut, error)
+        })
     }
 
     fn seal(&self) -> io::Result<()> {

@@ -169,6 +169,15 @@ impl Shared {
         all.push(period);
     }
 
+    /// The same of a period that goes as a whole: what of it was to be named is gone with it. A segment that is named in the
+    /// checkpoint that names its period, or a later one, is one that a hold left there.
+    pub(crate) fn add_removed_whole(&self, period: String) {
+        let mut all = locked(&self.sealed);
+        all.retain(|sealed| sealed.path.split('/').next() != Some(period.as_str()));
+        drop(all);
+        self.add_removed(period);
+    }
+
     /// A checkpoint was signed that names what was taken before.
     pub(crate) fn note_signed(&self) {
         let (sealed, removed) = (locked(&self.sealed), locked(&self.removed));

@@ -5,6 +5,7 @@
 use crate::event::EventIds;
 use crate::lane::Dropped;
 use crate::paths::{Period, moment};
+use crate::proof::Gone;
 use crate::record::Record;
 use crate::recovery::Crash;
 use crate::trouble::Trouble;
@@ -186,10 +187,28 @@ pub(crate) fn told(told: crate::erase::Row, now: i64) -> Record {
     row
 }
 
-/// The period that a retention row tells of.
-pub(crate) fn removed_period(note: &str) -> Option<&str> {
-    let rest = note.strip_prefix("period ")?;
-    rest.split_once(" is removed ").map(|(period, _)| period)
+/// Which period a row of kind `retention` tells of, and what of it is gone.
+pub(crate) fn removed(note: &str) -> Option<(&str, Gone)> {
+    let is_content = note.starts_with("the content of ");
+    let rest = note.strip_prefix("the content of ").unwrap_or(note);
+    let (period, rest) = rest.strip_prefix("period ")?.split_once(" is removed ")?;
+    let gone = match (is_content, rest.contains(", but for ")) {
+        (true, _) => Gone::Content,
+        (false, false) => Gone::Whole,
+        (false, true) => {
+            let rows = rest.strip_suffix(" rows of others");
+            let rows = rows.and_then(|rest| rest.rsplit_once(", and "));
+            Gone::Partly {
+                rows: rows.and_then(|(_, rows)| rows.parse().ok()),
+            }
+        }
+    };
+    Some((period, gone))
+}
+
+/// How many rows a row of kind `erasure` says are gone.
+pub(crate) fn erased_rows(note: &str) -> Option<u64> {
+    note.split_once(" rows of ")?.0.parse().ok()
 }
 
 /// The rows that a gap row admits may have been lost after they were handed over.
@@ -239,7 +258,10 @@ mod tests {
         assert_eq!(unsure_rows("rows 1 to 2 were eaten"), None);
         let period = Period::of(0);
         let row = retention(&ids, 2, period, 1, 5);
-        assert_eq!(removed_period(&row.note.unwrap()), Some("1970-01-01"));
+        assert_eq!(
+            removed(&row.note.unwrap()),
+            Some(("1970-01-01", Gone::Whole))
+        );
         let damaged = Crash {
             damaged: 64,
             ..Crash::default()

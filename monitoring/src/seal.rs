@@ -211,7 +211,8 @@ fn retire(
             let kept = period.join(format!("{name}.damaged"));
             let key = store::journal_key_path(journal);
             if key.exists() {
-                std::fs::copy(&key, store::journal_key_path(&kept))?;
+                // On the disk before the other one is destroyed.
+                sidecar::write(&store::journal_key_path(&kept), &std::fs::read(&key)?)?;
             }
             std::fs::rename(journal, kept)?;
             sync_directory(period)?;

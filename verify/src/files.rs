@@ -177,11 +177,7 @@ pub(crate) fn check_users(
             return report.fault(node, place(file), what);
         }
     };
-    let fit = match rows.erased {
-        0 => users == rows.users,
-        erased => fit(&users, &rows.users, erased),
-    };
-    if rows.untagged > 0 || !fit {
+    if rows.untagged > 0 || users != rows.users {
         let what = "the users beside it are not those of its rows: another number, place or digest for some tag";
         report.fault(node, place(file), what);
     }
@@ -207,21 +203,6 @@ pub(crate) fn check_users(
         );
         report.fault(node, place(file).at(*number), what);
     }
-}
-
-/// Whether the users of the rows that are left are those of the whole, less as many as were erased. Of a person whose rows are
-/// all there the digest must be the same.
-fn fit(whole: &[UserEntry], left: &[UserEntry], erased: u64) -> bool {
-    let of = |tag| left.iter().find(|entry| entry.tag == tag);
-    let mut missing = 0_u64;
-    let each_fits = whole.iter().all(|entry| {
-        let own = of(entry.tag);
-        let rows = own.map_or(0, |own| own.rows);
-        missing = missing.saturating_add(entry.rows.saturating_sub(rows));
-        rows <= entry.rows && (rows < entry.rows || own == Some(entry))
-    });
-    let is_known = |entry: &UserEntry| whole.iter().any(|own| own.tag == entry.tag);
-    each_fits && missing == erased && left.iter().all(is_known)
 }
 
 /// Rows whose hint is another than their leaf's: each is a place where a check may break.

@@ -41,6 +41,30 @@ impl Told {
         self.points.last()
     }
 
+    /// Whether a segment that is named once more is, but for its bytes, the one that was named before: rows may be erased from it,
+    /// and what was sealed stays what it was. Else somebody with the key could take a person out of a segment.
+    fn contradiction(&self, new: &Checkpoint) -> Option<String> {
+        let contradicts = |sealed: &&SealedFile| {
+            let before = self.sealed.get(&sealed.path);
+            before.is_some_and(|(before, _)| {
+                let anew = SealedFile {
+                    digest: sealed.digest,
+                    ..before.clone()
+                };
+                anew != **sealed
+            })
+        };
+        let sealed = new.sealed.iter().find(contradicts)?;
+        let number = self
+            .sealed
+            .get(&sealed.path)
+            .map_or(0, |(_, number)| *number);
+        Some(format!(
+            "it names {} with other rows, times or users than checkpoint {number} did: what was sealed never changes",
+            sealed.path
+        ))
+    }
+
     fn take(&mut self, entry: Entry, stretch: Span) {
         let Entry {
             note, checkpoint, ..
@@ -153,7 +177,10 @@ impl Reading {
             Ok((entry, stretch))
         });
         match followed {
-            Ok((entry, stretch)) => told.take(entry, stretch),
+            Ok((entry, stretch)) => match told.contradiction(&entry.checkpoint) {
+                None => told.take(entry, stretch),
+                Some(why) => self.fault = Some((at, why, false)),
+            },
             Err(why) => self.fault = Some((at, why, !bytes.ends_with(b"\n\n"))),
         }
     }

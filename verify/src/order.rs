@@ -1,8 +1,10 @@
 //! What rows about recording itself must say together: how each run began and ended (LM-33), and that time never goes back
 //! without a row that says so (LM-32).
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use weir_monitoring::proof::{Happening, ProvenRow};
+use weir_monitoring::proof::{Gone, Happening, ProvenRow};
 
 use crate::report::{LogReport, Place, Report};
 
@@ -33,8 +35,12 @@ pub(crate) struct Order {
     pub(crate) unsure: Vec<(u64, u64)>,
     /// Gap rows that admit damage among the rows before them.
     pub(crate) damage: Vec<u64>,
-    /// Periods that retention rows say were removed.
-    pub(crate) removed: Vec<String>,
+    /// Periods that retention rows say were removed as a whole.
+    pub(crate) removed: BTreeSet<String>,
+    /// Periods of which they say that only rows under a hold were left.
+    pub(crate) sifted: BTreeSet<String>,
+    /// Periods of which they say that the content was removed.
+    pub(crate) without_content: BTreeSet<String>,
 }
 
 impl Order {
@@ -91,8 +97,15 @@ impl Order {
                 }
             }
             Happening::Clock => log.clock_steps += 1,
-            Happening::Erasure => {}
-            Happening::Retention { period } => self.removed.push(period.clone()),
+            Happening::Erasure { .. } => {}
+            Happening::Retention { period, gone } => {
+                let place = match gone {
+                    Gone::Whole => &mut self.removed,
+                    Gone::Partly { .. } => &mut self.sifted,
+                    Gone::Content => &mut self.without_content,
+                };
+                place.insert(period.clone());
+            }
         }
     }
 

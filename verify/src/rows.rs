@@ -8,7 +8,7 @@ use std::io;
 
 use jiff::Timestamp;
 use weir_evidence::{Hash, Span};
-use weir_monitoring::proof::{Happening, ProvenRow, RowFile};
+use weir_monitoring::proof::{Gone, Happening, ProvenRow, RowFile};
 use weir_monitoring::{EventId, Store};
 
 use crate::TakeLeaf;
@@ -27,6 +27,7 @@ pub(crate) fn walk(
     take: TakeLeaf<'_>,
 ) -> io::Result<()> {
     let mut walk = Walk::new(files, told, node);
+    walk.is_pending = weir_monitoring::erase::is_pending(store);
     for number in 0..walk.files.len() {
         let Some(file) = walk.files.get_mut(number) else {
             continue;
@@ -48,6 +49,11 @@ pub(crate) fn walk(
         files::check_users(&file, &rows, told, node, report);
         walk.log.erased += rows.erased;
         walk.log.expired += rows.expired;
+        if rows.expired > 0 {
+            let period = file.sealed_name().split('/').next().unwrap_or_default();
+            let place = (file.first, number);
+            walk.expired.entry(period.to_owned()).or_insert(place);
+        }
         let suspects = files::suspects(&file, &rows, node, report);
         walk.suspects
             .extend(suspects.iter().map(|seq| (*seq, number)));
@@ -60,6 +66,14 @@ pub(crate) fn walk(
     }
     walk.finish(report);
     Ok(())
+}
+
+/// Rows of which only a tombstone is left, and one event is to tell of.
+struct Buried {
+    first: u64,
+    last: u64,
+    rows: u64,
+    file: usize,
 }
 
 struct Walk<'a> {
@@ -80,11 +94,16 @@ struct Walk<'a> {
     /// Rows whose file could not be read: a fault already.
     unreadable: Vec<(u64, u64)>,
     suspects: BTreeMap<u64, usize>,
-    /// Rows of which only a tombstone is left, and the event that is to tell of them, each with the first such row.
+    /// Rows of which only a tombstone is left.
     stones: BTreeSet<u64>,
-    buried: BTreeMap<EventId, (u64, usize)>,
-    /// Events of rows that tell of rows that went.
-    told_of: BTreeSet<EventId>,
+    /// The same by the event that is to tell of them.
+    buried: BTreeMap<EventId, Buried>,
+    /// Events of rows that tell of rows that went: the number of that row, and how many it says.
+    told_of: BTreeMap<EventId, (u64, Option<u64>)>,
+    /// Periods with rows whose content is gone: the first such row, and its file.
+    expired: BTreeMap<String, (u64, usize)>,
+    /// Whether an erasure or expiry is under way.
+    is_pending: bool,
     order: Order,
     log: LogReport,
     /// The last moment that a row after the last checkpoint tells of.
@@ -112,7 +131,9 @@ impl<'a> Walk<'a> {
             suspects: BTreeMap::new(),
             stones: BTreeSet::new(),
             buried: BTreeMap::new(),
-            told_of: BTreeSet::new(),
+            told_of: BTreeMap::new(),
+            expired: BTreeMap::new(),
+            is_pending: false,
             order: Order::default(),
             log: LogReport {
                 node: node.to_owned(),
@@ -165,10 +186,24 @@ impl<'a> Walk<'a> {
         self.next = row.seq.saturating_add(1);
         if let Some(stone) = &row.tombstone {
             self.stones.insert(row.seq);
-            self.buried.entry(stone.id).or_insert((row.seq, file));
+            let buried = self.buried.entry(stone.id).or_insert(Buried {
+                first: row.seq,
+                last: row.seq,
+                rows: 0,
+                file,
+            });
+            (buried.last, buried.rows) = (row.seq, buried.rows + 1);
         }
-        if let Some((Happening::Erasure | Happening::Retention { .. }, _)) = &row.happening {
-            self.told_of.insert(row.event);
+        let told = match &row.happening {
+            Some((Happening::Erasure { rows }, _)) => Some(*rows),
+            Some((Happening::Retention { gone, .. }, _)) => match gone {
+                Gone::Partly { rows } => Some(*rows),
+                Gone::Whole | Gone::Content => None,
+            },
+            _ => None,
+        };
+        if let Some(rows) = told {
+            self.told_of.insert(row.event, (row.seq, rows));
         }
         let shown = self.files.get(file).map_or("", |file| file.shown.as_str());
         self.order.row(row, shown, &mut self.log, report);
@@ -340,15 +375,8 @@ impl<'a> Walk<'a> {
         for (first, last, number) in std::mem::take(&mut self.unexplained) {
             self.explain(first, last, number, &removed, report);
         }
-        for (id, (seq, file)) in std::mem::take(&mut self.buried) {
-            if !self.told_of.contains(&id) {
-                let place = Place::rows(seq, seq).of_file(&self.shown(file));
-                let what = format!(
-                    "rows from here on were taken out, and no row tells of it (event {id})"
-                );
-                report.fault(&node, place, what);
-            }
-        }
+        self.judge_buried(&removed, report);
+        self.judge_expired(&removed, report);
         self.judge_tail(report);
         if self.log.before > 0 && self.first != u64::MAX {
             report.remarks.push(format!(
@@ -357,6 +385,79 @@ impl<'a> Walk<'a> {
             ));
         }
         report.logs.push(self.log);
+    }
+
+    /// Whether the row that tells of something about row `seq` may be gone by now: the time of later rows is over.
+    fn may_be_gone(removed: &[(u64, u64)], seq: u64) -> bool {
+        removed.iter().any(|(first, _)| *first > seq)
+    }
+
+    /// Whether a row tells of each row that was taken out, after it, and of exactly as many.
+    fn judge_buried(&mut self, removed: &[(u64, u64)], report: &mut Report) {
+        let node = self.log.node.clone();
+        let is_all_there = removed.is_empty() && self.unreadable.is_empty() && !self.is_pending;
+        for (id, buried) in std::mem::take(&mut self.buried) {
+            let place = Place::rows(buried.first, buried.first).of_file(&self.shown(buried.file));
+            let Some((seq, rows)) = self.told_of.remove(&id) else {
+                if Walk::may_be_gone(removed, buried.last) {
+                    report.remarks.push(format!(
+                        "{} rows from {} on were taken out; the row that told of it (event {id}) is gone itself, because its time is \
+                         over",
+                        buried.rows, buried.first
+                    ));
+                    continue;
+                }
+                let what = format!(
+                    "rows from here on were taken out, and no row tells of it (event {id})"
+                );
+                report.fault(&node, place, what);
+                continue;
+            };
+            let there = buried.rows;
+            if buried.last > seq {
+                let what = format!(
+                    "row {} was taken out, and row {seq}, which is to tell of it (event {id}), came before it",
+                    buried.last
+                );
+                report.fault(&node, place, what);
+            } else if rows.is_none_or(|told| there > told || (is_all_there && there < told)) {
+                let told = rows.map_or("none".to_owned(), |told| told.to_string());
+                let what = format!(
+                    "{there} rows were taken out, and row {seq} tells of {told} (event {id})"
+                );
+                report.fault(&node, place, what);
+            }
+        }
+        if !is_all_there {
+            return;
+        }
+        for (id, (seq, rows)) in std::mem::take(&mut self.told_of) {
+            if seq >= self.first && rows.is_some_and(|rows| rows > 0) {
+                let what =
+                    format!("it tells of rows that were taken out (event {id}), and none are");
+                report.fault(&node, Place::rows(seq, seq), what);
+            }
+        }
+    }
+
+    /// Whether a row tells that the time of content was over that is gone.
+    fn judge_expired(&mut self, removed: &[(u64, u64)], report: &mut Report) {
+        for (period, (seq, file)) in std::mem::take(&mut self.expired) {
+            if self.order.without_content.contains(&period) {
+                continue;
+            }
+            let shown = self.shown(file);
+            if Walk::may_be_gone(removed, seq) {
+                report.remarks.push(format!(
+                    "the content of rows of {period} is gone; a row that told of it may be gone itself, because its time is over"
+                ));
+                continue;
+            }
+            let what = format!(
+                "the content of rows of {period} is gone, and no row tells that its time was over: its key was destroyed or lost"
+            );
+            report.fault(&self.log.node, Place::rows(seq, seq).of_file(&shown), what);
+        }
     }
 
     /// Rows of segments that are gone because their period was removed, and a fault for each that is gone without.
@@ -369,8 +470,11 @@ impl<'a> Walk<'a> {
             }
             let period = path.split('/').next().unwrap_or_default();
             let rows = rows_of(path);
-            let is_told = self.told.removed.contains_key(period)
-                || self.order.removed.iter().any(|told| told == period);
+            // A segment that was named with the removal of its period or later is one that a hold left there.
+            let named = self.told.removed.get(period);
+            let is_told = named.is_some_and(|removed| removed > number)
+                || self.order.removed.contains(period)
+                || (named.is_none() && self.is_pending && self.order.sifted.contains(period));
             match rows {
                 Some(rows) if is_told => removed.push(rows),
                 Some((first, last)) => {

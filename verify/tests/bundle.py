@@ -163,6 +163,10 @@ def main():
             assert shown[why].setdefault((row["node"], row["seq"]), row) is row, "a row stands twice"
     for line in proof:
         row = shown[line["why"]].pop((line["node"], line["seq"])) if line["why"] in shown else None
+        if line["why"] == "erased":
+            assert "event" in line and line["time"] == 0 and "salts" not in line and "commitments" not in line
+            continue
+        assert "event" not in line, "only of erased rows an event is named"
         assert leaf(line, row) == b64(line["leaf"]), f"row {line['seq']} is not what was signed"
         assert row is None or micros(row["time"]) == line["time"], "a time is another"
     assert not shown["row"] and not shown["context"], "a row has no proof"
@@ -199,7 +203,7 @@ def main():
                 assert (after["index"] if after else size) == low + 1, f"{path}: not neighbours"
         for row in proof:
             if row["node"] == node and row["why"] != "context":
-                inside = start <= row["time"] < end
+                inside = row["why"] == "erased" or start <= row["time"] < end
                 assert row["tag"] == tag and inside == (row["why"] != "outside"), f"row {row['seq']} does not belong here"
     assert not segments, "a line of a segment that no checkpoint names"
     for node, (_, subtrees, _) in logs.items():

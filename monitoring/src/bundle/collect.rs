@@ -12,14 +12,15 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::error::ArrowError;
-use weir_evidence::{GROUPS, Hash, Salt, SealedFile, Tag, users_proof, users_root};
+use weir_evidence::{GROUPS, Hash, NO_FIELDS, Salt, SealedFile, Tag, users_proof, users_root};
 
 use super::forms::{EntryLine, SegmentLine, Why};
 use super::log::NodeLog;
 use super::{BundleError, is_narrow};
 use crate::adapt::Cells;
+use crate::event::EventId;
 use crate::export::HAPPENINGS;
-use crate::proof::{Group, Leaf, RowFile};
+use crate::proof::{Group, Leaf, RowFile, keeps_content};
 use crate::query::{self, Matcher, Query};
 use crate::record::Col;
 use crate::segment::Facts;
@@ -41,6 +42,8 @@ pub(super) struct Proof {
     pub(super) why: Why,
     /// Place in the tree; found later.
     pub(super) index: u64,
+    /// Of an erased row, the event of the row that tells of it.
+    pub(super) told_by: Option<EventId>,
 }
 
 impl Proof {
@@ -54,7 +57,16 @@ impl Proof {
             salts: Group::ALL.map(|group| leaf.maker.opened(group as u8)),
             why,
             index: 0,
+            told_by: None,
         }
+    }
+
+    /// Whether the row had content, and nothing is left of it but the commitment.
+    pub(super) fn has_lost_content(&self) -> bool {
+        let content = Group::Content as usize;
+        let commitment = self.commitments.get(content);
+        commitment.is_some_and(|it| *it != NO_FIELDS)
+            && self.salts.get(content).is_some_and(Option::is_none)
     }
 }
 
@@ -183,6 +195,9 @@ impl Collected {
         let matcher = Matcher::new(wanted.query);
         let is_narrow = is_narrow(wanted.query);
         let file = wanted.file(&log.node, &sealed.path)?;
+        if let Some(tag) = person {
+            self.erased(log, file, tag)?;
+        }
         let version = Facts::read(wanted.store, &file.path).map(|facts| facts.version);
         self.builds.extend(version.ok().filter(|it| !it.is_empty()));
         let mut mask: Option<BooleanArray> = None;
@@ -205,6 +220,26 @@ impl Collected {
         self.read(log, wanted.store, file, judge)
     }
 
+    /// What is left of the person's rows that were erased. When they began is not known any more.
+    fn erased(&mut self, log: &NodeLog, file: &RowFile, person: Tag) -> Result<(), BundleError> {
+        let stones = file.tombstones();
+        let stones = stones.map_err(|error| super::unreadable(file, &error))?;
+        let own = stones.into_iter().filter(|(_, stone)| stone.tag == person);
+        let proofs = self.proofs.entry(log.node.clone()).or_default();
+        proofs.extend(own.map(|(seq, stone)| Proof {
+            seq,
+            time: 0,
+            tag: stone.tag,
+            leaf: stone.leaf,
+            commitments: [NO_FIELDS; GROUPS],
+            salts: [None; GROUPS],
+            why: Why::Erased,
+            index: 0,
+            told_by: Some(stone.id),
+        }));
+        Ok(())
+    }
+
     /// Reads a file of the log and takes the rows that `judge` names.
     fn read(
         &mut self,
@@ -223,14 +258,21 @@ impl Collected {
                     fault = Some(format!("row {} has no leaf", leaf.seq));
                     return;
                 };
-                proofs.push(Proof::new(&leaf, tag, hash, why));
+                let mut proof = Proof::new(&leaf, tag, hash, why);
+                if !keeps_content(batch, leaf.row)
+                    && let Some(salt) = proof.salts.get_mut(Group::Content as usize)
+                {
+                    // Its time was over: there is nothing that it could open.
+                    *salt = None;
+                }
+                proofs.push(proof);
                 *count += 1;
                 let row = u32::try_from(leaf.row).unwrap_or(u32::MAX);
                 let [own, beside] = &mut picked;
                 match why {
                     Why::Row => own.push(row),
                     Why::Context => beside.push(row),
-                    Why::Outside | Why::Narrower => {}
+                    Why::Outside | Why::Narrower | Why::Erased => {}
                 }
             }
             if leaf.row + 1 == batch.num_rows() {
@@ -294,6 +336,31 @@ impl Collected {
                     found.insert(cells.u64_at(Col::seq, row));
                 }
             })?;
+        }
+        // The rows that tell of erased ones, however long after the period they came.
+        let telling: BTreeSet<u64> = self
+            .proofs
+            .get(&log.node)
+            .into_iter()
+            .flatten()
+            .filter_map(|proof| Some(proof.told_by?.0))
+            .collect();
+        if !telling.is_empty() {
+            let told = Query {
+                kinds: vec![Kind::Erasure, Kind::Retention],
+                ..Query::default()
+            };
+            find(
+                wanted.store,
+                &Matcher::new(&told),
+                &told,
+                &mut |cells, row| {
+                    let is_own = cells.str_at(Col::node, row) == Some(&log.node);
+                    if is_own && telling.contains(&cells.u64_at(Col::event, row)) {
+                        found.insert(cells.u64_at(Col::seq, row));
+                    }
+                },
+            )?;
         }
         // A dispute of the person's own is shown, though it came after the period; what is shown already is not put there twice.
         let proofs = self.proofs.entry(log.node.clone()).or_default();

@@ -123,6 +123,9 @@ pub struct Counts {
     pub outside: u64,
     /// Rows of the person inside the period that the narrower query does not ask for.
     pub narrower: u64,
+    /// Rows of the person in segments that meet the period that were erased, or removed around rows under a hold: only number and
+    /// tag are left.
+    pub erased: u64,
     /// Rows in `unproved.jsonl`.
     pub unproved: u64,
     /// Rows in `rows.*` by kind.
@@ -143,6 +146,8 @@ pub enum Why {
     Outside,
     /// It is of the person, and the query asks for less than all of their rows.
     Narrower,
+    /// It is of the person, and was erased: nothing but its leaf is left.
+    Erased,
 }
 
 /// One line of `proof.jsonl`.
@@ -153,7 +158,7 @@ pub struct ProofLine {
     pub node: String,
     /// Number of the row.
     pub seq: u64,
-    /// When it began, µs since the epoch.
+    /// When it began, µs since the epoch; 0 of erased rows, of which it is not known any more.
     pub time: i64,
     /// Blinded tag, 32 hexadecimal digits.
     pub tag: String,
@@ -163,6 +168,9 @@ pub struct ProofLine {
     pub why: Why,
     /// The leaf hash, base64.
     pub leaf: String,
+    /// Of an erased row, the event of the row that tells of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
     /// Salt of each group that is shown, 32 hexadecimal digits, by the group's word.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub salts: BTreeMap<String, String>,

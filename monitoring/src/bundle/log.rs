@@ -96,13 +96,14 @@ impl NodeLog {
             .extend(keys.into_iter().flatten().map(ToString::to_string));
         let removed = checkpoint.removed.iter().cloned();
         self.removed.extend(removed);
+        if !checkpoint.removed.is_empty() {
+            let removed = &checkpoint.removed;
+            self.sealed
+                .retain(|path, _| !removed.iter().any(|it| it == period_of(path)));
+        }
+        // After it: what is named with the removal of its period is what a hold left there.
         for sealed in &checkpoint.sealed {
             self.sealed.insert(sealed.path.clone(), sealed.clone());
-        }
-        if !checkpoint.removed.is_empty() {
-            let removed = &self.removed;
-            self.sealed
-                .retain(|path, _| !removed.contains(period_of(path)));
         }
         self.text.extend_from_slice(bytes);
         self.points.push(Point {

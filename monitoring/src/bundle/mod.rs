@@ -31,7 +31,7 @@ pub use forms::{
 };
 pub use log::period_of;
 pub use parse::{ParseError, cell_text, csv, parquet, rows};
-pub use report::row_id;
+pub use report::{Contents, page};
 pub use seal::seal;
 pub use tree::{At, Part, holds};
 

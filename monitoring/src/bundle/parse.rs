@@ -12,6 +12,7 @@ use arrow::array::{
     UInt16Builder, UInt32Builder, UInt64Array, UInt64Builder,
 };
 use arrow::datatypes::DataType;
+use bytes::Bytes;
 use jiff::Timestamp;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::de::{MapAccess, Visitor};
@@ -22,6 +23,13 @@ use crate::adapt::adapt;
 use crate::event::EventId;
 use crate::export::cell;
 use crate::record::{Col, columns, schema};
+
+/// Rows that are read at a time.
+const BATCH: usize = 1024;
+/// More than a row is in memory: its texts are bounded, see the fields of records.
+const LARGEST_ROW: usize = 64 << 10;
+/// What any batch may take, buffers that are larger than needed included.
+const LEAST: usize = 64 << 20;
 
 /// Bytes that are no rows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -175,18 +183,25 @@ pub fn rows(text: &str) -> Result<RecordBatch, ParseError> {
     RecordBatch::try_new(schema(), arrays).map_err(|why| at(0, why))
 }
 
-/// Rows from the Parquet form.
+/// Rows from the Parquet form, of which there must not be more than `most` rows.
 ///
 /// # Errors
-/// When it is no such file.
-pub fn parquet(file: std::fs::File) -> Result<RecordBatch, ParseError> {
+/// When it is no such file, or much more comes out of it than so many rows can be.
+pub fn parquet(bytes: Vec<u8>, most: usize) -> Result<RecordBatch, ParseError> {
     let wrong = |why: &dyn fmt::Display| at(0, why);
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.build())
+    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))
+        .and_then(|builder| builder.with_batch_size(BATCH).build())
         .map_err(|why| wrong(&why))?;
     let mut batches = Vec::new();
+    let (mut rows, mut size) = (0_usize, 0_usize);
     for batch in reader {
         let batch = batch.map_err(|why| wrong(&why))?;
+        // A small file can be packed so that it never ends.
+        rows = rows.saturating_add(batch.num_rows());
+        size = size.saturating_add(batch.get_array_memory_size());
+        if rows > most || size > most.saturating_mul(LARGEST_ROW).saturating_add(LEAST) {
+            return Err(at(0, "it has more rows than rows.jsonl, or larger ones"));
+        }
         let known = schema();
         let names = batch.schema();
         let stray = names

@@ -90,20 +90,28 @@ const SHOWN: [Col; 16] = [
     Col::event,
 ];
 
-/// What the page is made of.
-pub(super) struct Contents<'a> {
-    pub(super) asked: &'a Asked,
-    pub(super) rows: &'a RecordBatch,
-    pub(super) context: &'a RecordBatch,
-    pub(super) unproved: &'a RecordBatch,
-    pub(super) redactions: &'a Redactions,
-    pub(super) identified: &'a [Identified],
-    pub(super) versions: &'a Versions,
-    /// Node and public key.
-    pub(super) keys: &'a [(String, String)],
-    /// Segments that meet the period, and how many have rows of the person.
-    pub(super) segments: Option<(u64, u64)>,
-    pub(super) last: Vec<&'a Checkpoint>,
+/// What the page is made of; all of it is in the bundle, so whoever checks one can make the page again.
+pub struct Contents<'a> {
+    /// `query.json`.
+    pub asked: &'a Asked,
+    /// The rows that were asked for.
+    pub rows: &'a RecordBatch,
+    /// The rows beside them.
+    pub context: &'a RecordBatch,
+    /// The rows that nothing proves.
+    pub unproved: &'a RecordBatch,
+    /// `redactions.json`.
+    pub redactions: &'a Redactions,
+    /// `identity.json`.
+    pub identified: &'a [Identified],
+    /// `versions.json`.
+    pub versions: &'a Versions,
+    /// Node and public key, by node, in the order of the keys.
+    pub keys: &'a [(String, String)],
+    /// Segments that meet the period, and how many have rows of the person; None when no person was asked for.
+    pub segments: Option<(u64, u64)>,
+    /// The last checkpoint of each log, by node.
+    pub last: Vec<&'a Checkpoint>,
 }
 
 const STYLE: &str = "\
@@ -117,12 +125,12 @@ code{font-family:monospace;overflow-wrap:anywhere}dt{font-weight:bold}dd{margin:
 @media print{body{margin:0;max-width:none;font-size:9pt}table{font-size:7pt}@page{size:A4 landscape;margin:12mm}}";
 
 /// Name of a row's place in the page.
-pub fn row_id(node: &str, seq: u64) -> String {
+fn row_id(node: &str, seq: u64) -> String {
     format!("row-{node}-{seq}")
 }
 
 /// The page.
-pub(super) fn page(contents: &Contents<'_>) -> String {
+pub fn page(contents: &Contents<'_>) -> String {
     let asked = contents.asked;
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" \
@@ -187,6 +195,14 @@ fn sentence(contents: &Contents<'_>) -> String {
         true => String::new(),
         false => format!(" ({})", verdicts.join(", ")),
     };
+    let erased = match counts.erased {
+        0 => String::new(),
+        erased => format!(
+            " {erased} further {} of this person erased, or removed because their time was over, and nothing but a number is left: \
+             when they began is not known any more.",
+            if erased == 1 { "row was" } else { "rows were" },
+        ),
+    };
     let whole = match (&asked.subject, super::is_narrow(&asked.query)) {
         (Some(_), false) => {
             " They are all of this person's rows in that time that were sealed; the checking program can show that none was left out."
@@ -200,7 +216,7 @@ fn sentence(contents: &Contents<'_>) -> String {
         }
     };
     format!(
-        "This page shows {} {} {whose} from {from} to {to} (UTC){verdicts}.{whole} A row tells of a request that a browser or program \
+        "This page shows {} {} {whose} from {from} to {to} (UTC){verdicts}.{whole}{erased} A row tells of a request that a browser or program \
          made; it does not by itself tell that a person saw or wanted something.",
         counts.rows,
         if counts.rows == 1 { "row" } else { "rows" },
@@ -233,6 +249,10 @@ fn about(page: &mut String, contents: &Contents<'_>) {
         (
             "Rows of the person not asked for, by number only",
             asked.counts.narrower.to_string(),
+        ),
+        (
+            "Rows of the person that were erased, by number only",
+            asked.counts.erased.to_string(),
         ),
         ("Rows not proved", asked.counts.unproved.to_string()),
     ];

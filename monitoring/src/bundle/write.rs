@@ -52,6 +52,7 @@ pub(super) fn write(
         context: count(&context),
         outside: of(Why::Outside),
         narrower: of(Why::Narrower),
+        erased: of(Why::Erased),
         unproved: count(&unproved),
         kinds: counted(&rows, Col::kind),
         verdicts: counted(&rows, Col::verdict),
@@ -199,6 +200,19 @@ fn redactions(
             reason: reason.clone(),
             rows: all().filter(|proof| has(proof, *group)).count() as u64,
         });
+    let mut groups: Vec<GroupRedaction> = groups.collect();
+    if !request.withhold.contains_key(&Group::Content) {
+        let lost = all().filter(|proof| has(proof, Group::Content) && proof.has_lost_content());
+        groups.push(GroupRedaction {
+            group: Group::Content.as_str().to_owned(),
+            reason: "the time for which content is kept is over: it is not there any more"
+                .to_owned(),
+            rows: lost.count() as u64,
+        });
+        groups.retain(|it| {
+            it.rows > 0 || request.withhold.keys().any(|own| own.as_str() == it.group)
+        });
+    }
     let words = [
         (
             Why::Outside,
@@ -209,6 +223,11 @@ fn redactions(
             Why::Narrower,
             "rows of the person inside the period that the query does not ask for: only number, time and tag are shown",
         ),
+        (
+            Why::Erased,
+            "rows of the person that were erased, or whose time was over: only number, tag and the event of the row that tells of it \
+             are left; when they began is not known any more",
+        ),
     ];
     let of = |(why, reason): (Why, &str)| RowRedaction {
         why,
@@ -216,7 +235,7 @@ fn redactions(
         rows: all().filter(|proof| proof.why == why).count() as u64,
     };
     Redactions {
-        groups: groups.collect(),
+        groups,
         rows: words.map(of).into_iter().filter(|it| it.rows > 0).collect(),
     }
 }
@@ -231,11 +250,11 @@ fn line(node: &str, proof: &Proof, withheld: &BTreeSet<&str>) -> ProofLine {
         let word = group.as_str();
         match salt {
             // A group without fields has neither, which can be seen and is meant to be.
-            None => {}
+            None if *commitment == NO_FIELDS => {}
             Some(salt) if is_shown && !withheld.contains(word) => {
                 salts.insert(word.to_owned(), hex(&salt.0));
             }
-            Some(_) => drop(commitments.insert(word.to_owned(), commitment.to_string())),
+            _ => drop(commitments.insert(word.to_owned(), commitment.to_string())),
         }
     }
     ProofLine {
@@ -246,6 +265,7 @@ fn line(node: &str, proof: &Proof, withheld: &BTreeSet<&str>) -> ProofLine {
         index: proof.index,
         why: proof.why,
         leaf: proof.leaf.to_string(),
+        event: proof.told_by.map(|event| event.to_string()),
         salts,
         commitments,
     }

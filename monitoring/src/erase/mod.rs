@@ -115,6 +115,7 @@ pub fn is_pending(store: &Store) -> bool {
 
 /// Whether rows of this kind tell of people, and can be erased; the others tell of recording itself.
 pub(crate) fn is_erasable(kind: &str) -> bool {
+    // A dispute repeats the person and the target of its event.
     let people = [
         Kind::Request,
         Kind::RequestOpen,

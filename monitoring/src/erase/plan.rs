@@ -49,6 +49,16 @@ pub(super) fn to_erase(
         ControlFlow::Continue(())
     });
     let searched = searched.map_err(|error| error.to_string())?;
+    // What came in since everything was sealed is of another time: it stays, and is not told as gone.
+    let segments = segments(store, node).map_err(|error| error.to_string())?;
+    let ends = segments
+        .iter()
+        .filter_map(|(_, file)| Some((file.first, file.last?)));
+    let ends: BTreeMap<u64, u64> = ends.collect();
+    found.retain(|seq| {
+        let before = ends.range(..=*seq).next_back();
+        before.is_some_and(|(_, last)| last >= seq)
+    });
     if let Some(file) = searched.unreadable.first() {
         return Err(format!(
             "{}: {}; rows in it could be missed, so nothing was erased",

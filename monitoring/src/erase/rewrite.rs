@@ -78,6 +78,7 @@ fn bury(store: &Store, file: &RowFile, going: &Going) -> io::Result<()> {
                 why: going.why,
                 id: going.event,
                 leaf: row.leaf.ok_or_else(no_leaf)?,
+                tag: row.tag.ok_or_else(no_leaf)?,
             };
             stones.insert(row.seq, stone);
         }

@@ -30,7 +30,7 @@ pub(crate) trait Clerk {
     fn event(&self) -> EventId;
     /// µs since the epoch.
     fn now(&self) -> i64;
-    /// Makes the row durable.
+    /// Makes the row durable. An error of the kind `TimedOut` means that it waits and may still become so.
     fn tell(&self, row: Row) -> io::Result<()>;
     /// Seals everything that was recorded until now.
     fn seal(&self) -> io::Result<()>;
@@ -190,8 +190,11 @@ fn begin(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()> {
         note: intent.note.clone(),
     };
     if let Err(error) = clerk.tell(row) {
-        // Nothing was done and nothing will be.
-        intent.remove(store)?;
+        // A row that waits may still come: then what it tells of must be done, which the next look at what is pending does. Else
+        // nothing was done and nothing will be.
+        if error.kind() != io::ErrorKind::TimedOut {
+            intent.remove(store)?;
+        }
         return Err(error);
     }
     step()?;

@@ -168,6 +168,10 @@ impl Chain {
             self.sealed.push(sealed);
         }
         self.removed.extend(shared.take_removed());
+        // What waited while nothing could be signed may have gone with its period.
+        let segments = self.store.layout().segments();
+        self.sealed
+            .retain(|sealed| segments.join(&sealed.path).exists());
         if self.is_unsure {
             if !shared.complete().is_empty() {
                 let error = "rows of a journal that failed are still to be read back";

@@ -16,7 +16,8 @@ pub(crate) mod tombstones;
 pub use ask::{Asked, ask};
 pub use chain::{CHECKPOINTS, KEY, LATEST, TAG_KEY};
 pub use leaf::{Fields, Group, group_of};
-pub use rows::{FileRows, Happening, ProvenRow, RowFile, row_files};
+pub(crate) use rows::keeps_content;
+pub use rows::{FileRows, Gone, Happening, ProvenRow, RowFile, row_files};
 pub use tombstones::{Tombstone, Why};
 
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, TagKey, Veri
 
 use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
 use super::names::Tally;
-use super::rows::{Happening, RowFile, row_files};
+use super::rows::{Gone, Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
 use crate::keys::KeyError;
 use crate::paths::{Layout, sync_directory};
@@ -401,7 +401,9 @@ fn take_in(chain: &mut Chain, files: &[RowFile], told: &mut Told) -> io::Result<
         let new = rows.iter().filter(|row| row.seq > after);
         let (from, to) = (new.clone().next(), new.clone().next_back());
         for row in new {
-            if let Some((Happening::Retention { period }, _)) = &row.happening {
+            if let Some((Happening::Retention { period, gone }, _)) = &row.happening
+                && *gone != Gone::Content
+            {
                 chain.removed.push(period.clone());
             }
             if let Some(leaf) = row.leaf.filter(|_| row.seq > chain.last) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, RecordBatch};
 use parquet::file::metadata::PageIndexPolicy;
-use weir_evidence::{Hash, Salts, Secret, Tag, TagKey, UserEntry};
+use weir_evidence::{Hash, Salts, Secret, Tag, TagKey, UserDigest, UserEntry};
 
 use super::names::{Slot, Source, Tally};
 use super::tombstones::{self, Tombstone};
@@ -61,13 +61,32 @@ pub enum Happening {
     },
     /// The wall clock was stepped.
     Clock,
-    /// A period was removed because its time was over.
+    /// Something of a period was removed because its time was over.
     Retention {
         /// Which day.
         period: String,
+        /// What of it.
+        gone: Gone,
     },
     /// Rows were erased.
-    Erasure,
+    Erasure {
+        /// How many, as the row says.
+        rows: Option<u64>,
+    },
+}
+
+/// What of a period was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// All of it.
+    Whole,
+    /// All but what cases hold: segments, and so many rows of segments that stay.
+    Partly {
+        /// Rows of segments that stay.
+        rows: Option<u64>,
+    },
+    /// The content of its rows.
+    Content,
 }
 
 /// One row of a file.
@@ -83,6 +102,8 @@ pub struct ProvenRow {
     pub event: EventId,
     /// For rows about recording itself: what, and the moment they were written, µs since the epoch.
     pub happening: Option<(Happening, i64)>,
+    /// Whose it is, blinded; None when that cannot be told without the tag key.
+    pub tag: Option<Tag>,
     /// What is left of a row that was erased; then time and what happened are not known.
     pub tombstone: Option<Tombstone>,
 }
@@ -92,7 +113,7 @@ pub struct ProvenRow {
 pub struct FileRows {
     /// By number.
     pub rows: Vec<ProvenRow>,
-    /// What it has of each tag, made from the rows that have a leaf; by ascending tag.
+    /// What it has of each tag, made from the rows that have a leaf and from what is left of erased ones; by ascending tag.
     pub users: Vec<UserEntry>,
     /// Whether it has a secret, without which its rows prove nothing.
     pub has_secret: bool,
@@ -182,6 +203,7 @@ impl RowFile {
                 leaf: leaf.hash,
                 event: EventId(Cells::new(batch).u64_at(Col::event, leaf.row)),
                 happening: happening(Cells::new(batch), leaf.row),
+                tag: leaf.of.map(|(_, tag)| tag),
                 tombstone: None,
             });
         })?;
@@ -317,6 +339,17 @@ impl RowFile {
         }
     }
 
+    /// What is left of the rows that were erased, by number.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub(crate) fn tombstones(&self) -> io::Result<BTreeMap<u64, Tombstone>> {
+        match self.last {
+            Some(_) => tombstones::read(&self.path),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
     /// SHA-256 of its bytes.
     ///
     /// # Errors
@@ -338,6 +371,7 @@ impl FileRows {
         let gone = stones.into_iter().filter(|(seq, _)| !there.contains(seq));
         let before = self.rows.len();
         self.rows.extend(gone.map(|(seq, stone)| ProvenRow {
+            tag: Some(stone.tag),
             seq,
             time: 0,
             leaf: Some(stone.leaf),
@@ -346,12 +380,39 @@ impl FileRows {
             tombstone: Some(stone),
         }));
         self.erased = (self.rows.len() - before) as u64;
-        self.rows.sort_by_key(|row| row.seq);
+        if self.erased > 0 {
+            self.rows.sort_by_key(|row| row.seq);
+            self.users = users_of(&self.rows);
+        }
     }
 }
 
+/// What rows, some of which are gone, have of each tag.
+fn users_of(rows: &[ProvenRow]) -> Vec<UserEntry> {
+    let mut found: BTreeMap<Tag, (u64, u64, u64, UserDigest)> = BTreeMap::new();
+    for row in rows {
+        if let Some((tag, leaf)) = row.tag.zip(row.leaf) {
+            let (count, _, last, digest) =
+                found
+                    .entry(tag)
+                    .or_insert((0, row.seq, row.seq, UserDigest::default()));
+            (*count, *last) = (*count + 1, row.seq);
+            digest.push(&leaf);
+        }
+    }
+    let entry =
+        |(tag, (rows, first, last, digest)): (Tag, (u64, u64, u64, UserDigest))| UserEntry {
+            tag,
+            rows,
+            first,
+            last,
+            digest: digest.finish(),
+        };
+    found.into_iter().map(entry).collect()
+}
+
 /// Whether a row has a value in a column of content grade.
-fn keeps_content(batch: &RecordBatch, row: usize) -> bool {
+pub(crate) fn keeps_content(batch: &RecordBatch, row: usize) -> bool {
     let columns = columns().iter().zip(batch.columns());
     let mut content = columns.filter(|(column, _)| column.grade == Grade::Content);
     content.any(|(_, values)| row < values.len() && values.is_valid(row))
@@ -389,10 +450,16 @@ fn happening(cells: Cells<'_>, row: usize) -> Option<(Happening, i64)> {
         Kind::Start => Happening::Start,
         Kind::Stop => Happening::Stop,
         Kind::Clock => Happening::Clock,
-        Kind::Erasure => Happening::Erasure,
-        Kind::Retention => Happening::Retention {
-            period: notes::removed_period(note())?.to_owned(),
+        Kind::Erasure => Happening::Erasure {
+            rows: notes::erased_rows(note()),
         },
+        Kind::Retention => {
+            let (period, gone) = notes::removed(note())?;
+            Happening::Retention {
+                period: period.to_owned(),
+                gone,
+            }
+        }
         Kind::Gap => Happening::Gap {
             is_crash: cells.str_at(Col::end, row) == Some(End::Crash.as_str()),
             unsure: notes::unsure_rows(note()),

@@ -1,35 +1,27 @@
 //! That all forms of the rows say the same: JSON lines, CSV, Parquet, the report, and what is said of them in numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use weir_monitoring::bundle::{
-    self, CONTEXT, IDENTITY, Identified, QUERY, REPORT, ROWS_CSV, ROWS_PARQUET, UNPROVED, VERSIONS,
-    Versions, Why, cell_text, row_id,
+    self, CONTEXT, Contents, IDENTITY, Identified, QUERY, REPORT, ROWS_CSV, ROWS_PARQUET, SEGMENTS,
+    SegmentLine, UNPROVED, VERSIONS, Versions, Why, cell_text,
 };
 use weir_monitoring::{Cells, Col, RecordBatch};
 
 use super::rows::Rows;
 use super::sums::Files;
-use super::{Bundle, fault, json};
+use super::{Bundle, fault, json, lines};
 use crate::report::{Place, Report};
 
 /// Compares every form with the rows that are proved.
-pub(super) fn check(
-    directory: &Path,
-    files: &Files,
-    bundle: &Bundle,
-    rows: &Rows,
-    report: &mut Report,
-) {
+pub(super) fn check(files: &Files, bundle: &Bundle, rows: &Rows, report: &mut Report) {
     counts(bundle, rows, report);
     csv(files, &rows.rows, report);
-    parquet(directory, &rows.rows, report);
-    page(files, rows, report);
+    parquet(files, &rows.rows, report);
+    let identified = bundle::identified(&rows.rows);
     if let Some(said) = json::<Vec<Identified>>(files, IDENTITY, report)
-        && said != bundle::identified(&rows.rows)
+        && said != identified
     {
         fault(
             report,
@@ -38,6 +30,7 @@ pub(super) fn check(
         );
     }
     if let Some(said) = json::<Versions>(files, VERSIONS, report) {
+        page(files, bundle, rows, &identified, &said, report);
         let builds: BTreeSet<String> = said.builds.iter().cloned().collect();
         if said != bundle::versions(&rows.rows, &builds) {
             fault(
@@ -65,6 +58,7 @@ fn counts(bundle: &Bundle, rows: &Rows, report: &mut Report) {
             "rows outside the period",
         ),
         (said.narrower, withheld(Why::Narrower), "rows not asked for"),
+        (said.erased, withheld(Why::Erased), "rows that were erased"),
     ];
     for (said, there, what) in pairs {
         if said != there {
@@ -144,11 +138,14 @@ fn csv(files: &Files, rows: &RecordBatch, report: &mut Report) {
     }
 }
 
-fn parquet(directory: &Path, rows: &RecordBatch, report: &mut Report) {
+fn parquet(files: &Files, rows: &RecordBatch, report: &mut Report) {
+    let Some(bytes) = files.bytes(ROWS_PARQUET) else {
+        return;
+    };
     // The reader is made for files that are meant well.
     let read = || {
-        let file = File::open(directory.join(ROWS_PARQUET)).map_err(|error| error.to_string())?;
-        bundle::parquet(file).map_err(|error| error.to_string())
+        let found = bundle::parquet(bytes.to_vec(), rows.num_rows());
+        found.map_err(|error| error.to_string())
     };
     let found = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(found)) => found,
@@ -169,32 +166,58 @@ fn parquet(directory: &Path, rows: &RecordBatch, report: &mut Report) {
     }
 }
 
-/// Every row that is proved has its line in the report, and no other has.
-fn page(files: &Files, rows: &Rows, report: &mut Report) {
-    let Some(page) = files.text(REPORT) else {
+/// The report is what people read: it must be, byte for byte, the page that is made of the rows and statements that were checked.
+/// Of a page that another version of Weir laid out that cannot be seen, and is said.
+fn page(
+    files: &Files,
+    bundle: &Bundle,
+    rows: &Rows,
+    identified: &[Identified],
+    versions: &Versions,
+    report: &mut Report,
+) {
+    let Some(said) = files.text(REPORT) else {
         return;
     };
-    let mut ids: BTreeMap<&str, u64> = BTreeMap::new();
-    for rest in page.split("<tr id=\"").skip(1) {
-        let id = rest.split('"').next().unwrap_or_default();
-        *ids.entry(id).or_default() += 1;
+    let asked = &bundle.asked;
+    if asked.weir != env!("CARGO_PKG_VERSION") {
+        report.remarks.push(format!(
+            "{REPORT} was laid out by Weir {}, and this program is of {}: what it shows was not compared with the rows; use the \
+             weir-verify of that version, or read the rows",
+            asked.weir,
+            env!("CARGO_PKG_VERSION")
+        ));
+        return;
     }
-    for batch in [&rows.rows, &rows.context] {
-        let cells = Cells::new(batch);
-        for row in 0..batch.num_rows() {
-            let node = cells.str_at(Col::node, row).unwrap_or_default();
-            let seq = cells.u64_at(Col::seq, row);
-            if ids.remove(row_id(node, seq).as_str()) != Some(1) {
-                let place = Place::rows(seq, seq).of_file(REPORT);
-                report.fault(node, place, "the row does not stand in the report once");
-            }
-        }
-    }
-    if !ids.is_empty() {
-        fault(
-            report,
-            REPORT,
-            "it has a row that is in none of the other files",
-        );
+    let keys = bundle.logs.iter().flat_map(|(node, told)| {
+        let keys = told.keys.iter();
+        keys.map(move |key| (node.clone(), key.to_string()))
+    });
+    let segments: Vec<SegmentLine> = lines(files, SEGMENTS, report);
+    let present = segments.iter().filter(|it| it.present.is_some());
+    let subject = asked.subject.as_ref();
+    let expected = bundle::page(&Contents {
+        asked,
+        rows: &rows.rows,
+        context: &rows.context,
+        unproved: &rows.unproved,
+        redactions: &bundle.redactions,
+        identified,
+        versions,
+        keys: &keys.collect::<Vec<_>>(),
+        segments: subject.map(|_| (segments.len() as u64, present.count() as u64)),
+        last: bundle
+            .logs
+            .values()
+            .filter_map(|told| told.last().map(|last| &last.checkpoint))
+            .collect(),
+    });
+    if said != expected {
+        let mut pairs = (1..).zip(said.lines().zip(expected.lines()));
+        let line = pairs.find(|(_, (said, expected))| said != expected);
+        let line = line.map_or_else(|| "its end".to_owned(), |(line, _)| format!("line {line}"));
+        let what =
+            format!("it is not the page that these rows and statements make: {line} differs");
+        fault(report, REPORT, what);
     }
 }

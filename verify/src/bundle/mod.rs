@@ -17,10 +17,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use weir_evidence::{Tag, TagKey};
-use weir_monitoring::Period;
 use weir_monitoring::bundle::{
     Asked, FILES, FORM, LOG_FILES, NOTE, QUERY, REDACTIONS, Redactions, SUMS, Why,
 };
+use weir_monitoring::{Cells, Col, EventId, Period};
 
 use crate::log::{self, Told};
 use crate::outside::Outside;
@@ -116,7 +116,8 @@ pub fn check_bundle(
             let lines = rows.check(&files, &bundle, &mut report);
             tree::check(&files, &bundle, &lines, &mut facts, &mut report);
             person::check(&files, &bundle, &lines, &mut facts, &mut report);
-            agree::check(directory, &files, &bundle, &rows, &mut report);
+            agree::check(&files, &bundle, &rows, &mut report);
+            bundle.erased(&rows, &lines, &mut report);
             bundle.limits(&lines, &mut report);
         }
     }
@@ -296,7 +297,7 @@ impl Bundle {
             let begin = end.saturating_sub(86_400_000_000);
             if begin < self.period.1 && end > self.period.0 {
                 report.remarks.push(format!(
-                    "the records of {period} of {node} were removed because their time was over: nothing of that day can be in the bundle"
+                    "the records of {period} of {node} were removed because their time was over: of that day only what a case holds can be in the bundle"
                 ));
             }
         }
@@ -341,6 +342,46 @@ impl Bundle {
                 let what = format!("the tag of {node} is not that of {}", subject.user);
                 fault(report, QUERY, what);
             }
+        }
+    }
+
+    /// What is left of the person's rows that were erased, and whether a row tells of it.
+    fn erased(&self, rows: &Rows, lines: &[rows::Line], report: &mut Report) {
+        let mut told: BTreeMap<(&str, EventId), u64> = BTreeMap::new();
+        for line in lines {
+            if let Some(event) = line.told_by {
+                *told.entry((&line.node, event)).or_default() += 1;
+            }
+        }
+        let cells = Cells::new(&rows.context);
+        let proved = |node: &str, seq: u64| {
+            let is_it = |line: &rows::Line| {
+                line.why == Why::Context && line.node == node && line.seq == seq
+            };
+            lines.iter().any(is_it)
+        };
+        for ((node, event), count) in told {
+            let telling = (0..rows.context.num_rows()).find(|row| {
+                let kind = cells.str_at(Col::kind, *row);
+                matches!(kind, Some("erasure" | "retention"))
+                    && cells.u64_at(Col::event, *row) == event.0
+                    && cells.str_at(Col::node, *row) == Some(node)
+                    && proved(node, cells.u64_at(Col::seq, *row))
+            });
+            let why = match telling {
+                Some(row) => format!(
+                    "row {} tells of it: {}",
+                    cells.u64_at(Col::seq, row),
+                    cells.str_at(Col::note, row).unwrap_or_default()
+                ),
+                None => format!(
+                    "the row that told of it, event {event}, is not there: its own time may be over, or it never was"
+                ),
+            };
+            report.remarks.push(format!(
+                "{count} rows of the person were erased from the records of {node}, so that what they said and when they began is not \
+                 known any more; {why}"
+            ));
         }
     }
 

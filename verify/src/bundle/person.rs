@@ -83,11 +83,12 @@ pub(super) fn check(
     }
 }
 
-/// The segments that checkpoints name and whose period was not removed since.
+/// The segments that checkpoints name and whose period was not removed since. One that is named with the removal of its period is
+/// one that a hold left there.
 fn standing(told: &Told) -> Vec<&SealedFile> {
     let is_standing = |path: &str, number: u64| {
         let removed = told.removed.get(period_of(path));
-        removed.is_none_or(|removed| *removed < number)
+        removed.is_none_or(|removed| *removed <= number)
     };
     let mut found: Vec<&SealedFile> = told
         .sealed

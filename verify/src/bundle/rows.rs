@@ -8,7 +8,7 @@ use weir_monitoring::bundle::{
     self, CONTEXT, PROOF, ProofLine, ROWS_JSONL, UNPROVED, Why, is_narrow,
 };
 use weir_monitoring::proof::{Fields, Group};
-use weir_monitoring::{Cells, Col, RecordBatch};
+use weir_monitoring::{Cells, Col, EventId, RecordBatch};
 
 use super::sums::Files;
 use super::{Bundle, fault, lines};
@@ -32,6 +32,8 @@ pub(super) struct Line {
     pub(super) leaf: Hash,
     /// Whether the person's name is shown.
     pub(super) shows_user: bool,
+    /// Of an erased row, the event of the row that tells of it.
+    pub(super) told_by: Option<EventId>,
 }
 
 /// Place of each row by node and number.
@@ -87,7 +89,7 @@ impl Rows {
                 Why::Context => of_context
                     .remove(&key)
                     .map(|row| (&self.context, &context, row)),
-                Why::Outside | Why::Narrower => None,
+                Why::Outside | Why::Narrower | Why::Erased => None,
             };
             if shown.is_none() && matches!(line.why, Why::Row | Why::Context) {
                 at(report, "the row that it proves is not there".to_owned());
@@ -137,6 +139,12 @@ fn line_holds(
     if !bundle.logs.contains_key(&line.node) {
         return Err(format!("there is no log of {}", line.node));
     }
+    if line.why == Why::Erased {
+        return erased(line, tag, leaf, bundle);
+    }
+    if line.event.is_some() {
+        return Err("it names an event, and only of erased rows one is named".to_owned());
+    }
     let is_group = |word: &String| Group::ALL.iter().any(|group| group.as_str() == word);
     if !line
         .salts
@@ -165,6 +173,29 @@ fn line_holds(
         why: line.why,
         leaf,
         shows_user,
+        told_by: None,
+    })
+}
+
+/// A row of which nothing but the leaf is left: whose it is, the digest over the person's leaves shows.
+fn erased(line: &ProofLine, tag: Tag, leaf: Hash, bundle: &Bundle) -> Result<Line, String> {
+    if bundle.tags.get(&line.node) != Some(&tag) {
+        return Err("it is said to be erased, and is of nobody who was asked for".to_owned());
+    }
+    if line.time != 0 || !line.salts.is_empty() || !line.commitments.is_empty() {
+        return Err("it is said to be erased, and something is left of it".to_owned());
+    }
+    let event = line.event.as_ref().and_then(|event| event.parse().ok());
+    let event = event.ok_or("it is said to be erased, and not which row tells of it")?;
+    Ok(Line {
+        node: line.node.clone(),
+        seq: line.seq,
+        tag,
+        index: line.index,
+        why: Why::Erased,
+        leaf,
+        shows_user: false,
+        told_by: Some(event),
     })
 }
 
@@ -242,7 +273,7 @@ fn row_fits(
         Why::Narrower if !is_narrow(&bundle.asked.query) => {
             "it is withheld, although all rows of the person were asked for"
         }
-        Why::Outside | Why::Narrower => return Ok(false),
+        Why::Outside | Why::Narrower | Why::Erased => return Ok(false),
     };
     Err(fault.to_owned())
 }
@@ -272,7 +303,7 @@ fn check_redactions(
         let what = "the groups that it names are not those that the rows withhold, or in another number of rows";
         fault(report, file, what);
     }
-    for why in [Why::Outside, Why::Narrower] {
+    for why in [Why::Outside, Why::Narrower, Why::Erased] {
         let own = bundle.redactions.rows.iter().filter(|rows| rows.why == why);
         let said: u64 = own.map(|rows| rows.rows).sum();
         let there = lines.iter().filter(|line| line.why == why).count() as u64;

@@ -6,11 +6,14 @@ use std::io;
 use std::path::Path;
 
 use weir_evidence::{Hash, Note};
-use weir_monitoring::bundle::{FORM, NOTE, SUMS};
+use weir_monitoring::bundle::{FILES, FORM, LOG_FILES, NOTE, SUMS};
 
 use super::fault;
 use crate::log::Told;
 use crate::report::Report;
+
+/// Larger than any file of the largest bundle that is made, two million rows; what is larger is not read into memory.
+const LARGEST: u64 = 16 << 30;
 
 /// What was read of a bundle.
 pub(super) struct Files {
@@ -88,6 +91,16 @@ pub(super) fn read(directory: &Path, report: &mut Report) -> io::Result<Files> {
     })
 }
 
+/// Whether a bundle has a file of this name.
+fn is_known(name: &str) -> bool {
+    let file = match name.split('/').collect::<Vec<_>>().as_slice() {
+        ["log", _, file] => return LOG_FILES.contains(file),
+        [file] => *file,
+        _ => return false,
+    };
+    FILES.contains(&file) || file == SUMS || file == NOTE
+}
+
 /// Every file below a directory by its path with slashes. What is no file has no place in a bundle.
 fn walk(
     directory: &Path,
@@ -102,7 +115,16 @@ fn walk(
         if kind.is_dir() {
             walk(&entry.path(), &format!("{name}/"), found, report)?;
         } else if kind.is_file() {
-            found.insert(name, fs::read(entry.path())?);
+            // What no bundle has is not read: it is a fault by its name alone.
+            let mut bytes = Vec::new();
+            if is_known(&name) {
+                if entry.metadata()?.len() > LARGEST {
+                    fault(report, &name, "it is larger than any file of a bundle");
+                } else {
+                    bytes = fs::read(entry.path())?;
+                }
+            }
+            found.insert(name, bytes);
         } else {
             fault(report, &name, "it is neither a file nor a directory");
         }

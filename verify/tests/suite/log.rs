@@ -119,7 +119,7 @@ impl Lab {
         Store::open(&self.path, &KekSource::beside(&self.path), "default").unwrap()
     }
 
-    fn settings(&self) -> RecorderSettings {
+    pub(crate) fn settings(&self) -> RecorderSettings {
         RecorderSettings {
             segment_rows: SEGMENT,
             retain_content: Duration::from_secs(10_000 * 86_400),

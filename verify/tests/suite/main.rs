@@ -5,6 +5,7 @@
 mod attacks;
 mod bits;
 mod bundle;
+mod gone;
 mod independent;
 mod log;
 mod outside;

@@ -43,26 +43,26 @@ impl Handed {
         copy
     }
 
-    fn check(&self) -> BundleReport {
+    pub(crate) fn check(&self) -> BundleReport {
         check_bundle(&self.path, &Outside::default(), None).unwrap()
     }
 
     #[track_caller]
-    fn holds(&self) -> BundleReport {
+    pub(crate) fn holds(&self) -> BundleReport {
         let report = self.check();
         assert!(report.holds(), "{}", report.to_text());
         report
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path.join(name)).unwrap()
     }
 
-    fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> Asked {
         serde_json::from_str(&self.text("query.json")).unwrap()
     }
 
-    fn proofs(&self) -> Vec<ProofLine> {
+    pub(crate) fn proofs(&self) -> Vec<ProofLine> {
         let text = self.text("proof.jsonl");
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -76,11 +76,11 @@ impl Handed {
             .collect()
     }
 
-    fn put(&self, name: &str, text: &str) {
+    pub(crate) fn put(&self, name: &str, text: &str) {
         fs::write(self.path.join(name), text).unwrap();
     }
 
-    fn put_lines<T: serde::Serialize>(&self, name: &str, lines: &[T]) {
+    pub(crate) fn put_lines<T: serde::Serialize>(&self, name: &str, lines: &[T]) {
         let lines = lines
             .iter()
             .map(|line| serde_json::to_string(line).unwrap() + "\n");
@@ -102,7 +102,7 @@ impl Handed {
 
     /// Faults that have nothing to do with the signature over the sums: what the proofs alone show.
     #[track_caller]
-    fn faults_of_proofs(&self) -> Vec<String> {
+    pub(crate) fn faults_of_proofs(&self) -> Vec<String> {
         self.sum_anew();
         let report = self.check();
         let faults: Vec<String> = report
