@@ -98,9 +98,9 @@ fn put(path: &Path, contents: &[u8]) -> io::Result<()> {
 pub(crate) fn keep(snapshot: &Snapshot) {
     let state = &snapshot.settings.state;
     let (version, own) = (&snapshot.policy_version, &snapshot.policy_file.text);
-    let is_false = |kept: String| doubt(version, &kept).is_some();
+    let is_false = |kept: &str| doubt(version, kept).is_some();
     let mended = match text(state, version) {
-        Ok(Some(kept)) if is_false(kept) => {
+        Ok(Some(kept)) if is_false(&kept) => {
             tracing::warn!(%version, "what was kept as the policy in force is another text: it is written anew");
             path(state, version).map_or(Ok(()), |path| file::replace(&path, own.as_bytes(), 0o600))
         }
