@@ -243,7 +243,17 @@ fn write_here(
 /// False when nobody is there any more who could answer, and the question was not taken.
 fn ask(settings: &RecorderSettings, row: &OwnRow, until: Instant) -> Result<bool, AskError> {
     let directory = place(&settings.directory, &settings.node);
-    let question = put(&directory, row)?;
+    let question = loop {
+        match put(&directory, row) {
+            // A Weir that just started has not made its log yet.
+            Err(AskError::Place { error, .. })
+                if error.kind() == io::ErrorKind::NotFound && Instant::now() < until =>
+            {
+                std::thread::sleep(LOOK);
+            }
+            other => break other?,
+        }
+    };
     let answer = question.with_extension(ANSWER);
     let mut looked = Instant::now();
     loop {

@@ -245,6 +245,8 @@ pub struct Lane {
     shared: Arc<Shared>,
     writer: SyncSender<Message>,
     rows: Vec<Record>,
+    /// The row that was pushed last was dropped at once.
+    is_cut: bool,
 }
 
 impl Lane {
@@ -253,15 +255,14 @@ impl Lane {
             shared,
             writer,
             rows: Vec::new(),
+            is_cut: false,
         }
     }
 
     /// Takes a record: a copy into a vector of this thread. Hands all over when 1,024 are held.
     pub fn push(&mut self, record: Record) {
         self.rows.push(record);
-        if self.rows.len() >= FULL {
-            self.hand_over();
-        }
+        self.is_cut = self.rows.len() >= FULL && !self.hand_over();
     }
 
     /// Hands over what is held. To be called by each thread every [`crate::RecorderSettings::flush`]; does nothing when
@@ -281,7 +282,7 @@ impl Lane {
     /// threads that wait at that time share it. `done` is dropped without a call when that will not be: a row was dropped, or
     /// the disk takes nothing. Never waits itself.
     pub fn secure(&mut self, done: impl FnOnce() + Send + 'static) {
-        if self.is_writable() && (self.rows.is_empty() || self.hand_over()) {
+        if self.is_writable() && !self.is_cut && (self.rows.is_empty() || self.hand_over()) {
             // Dropped with the message when the writer is full or gone.
             let _ = self.writer.try_send(Message::Sync(Box::new(done)));
         }

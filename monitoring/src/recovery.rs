@@ -89,10 +89,21 @@ impl Found {
         mut journals: Vec<(FileName, PathBuf)>,
         node: &str,
     ) -> io::Result<()> {
-        let Some((name, path)) = journals.pop() else {
-            return Ok(());
+        let (name, path, tail) = loop {
+            let Some((name, path)) = journals.pop() else {
+                return Ok(());
+            };
+            let tail = Tail::read(store, &name, &path)?;
+            if !tail.is_blank() || journals.is_empty() {
+                break (name, path, tail);
+            }
+            // It was just being begun: the one before it is the last that tells.
+            if name.node == node {
+                self.next = self.next.max(name.first);
+            }
+            std::fs::remove_file(&path)?;
+            sidecar::remove_beside(&path)?;
         };
-        let tail = Tail::read(store, &name, &path)?;
         self.latest = self.latest.max(tail.crash.alive);
         if name.node == node {
             self.next = self.next.max(tail.crash.last + 1);
@@ -137,6 +148,11 @@ struct Tail {
 }
 
 impl Tail {
+    /// Whether a crash left it without a header and without rows.
+    fn is_blank(&self) -> bool {
+        self.rows == 0 && self.crash.open.is_none() && self.crash.damaged == 0
+    }
+
     fn read(store: &Store, name: &FileName, path: &Path) -> io::Result<Tail> {
         let mut replay = Replay::open(store, path)?;
         let open = replay.header(key::OPEN).map(OpenEvents::from_text);

@@ -60,7 +60,7 @@ pub fn path(path_and_query: &str) -> Cow<'_, str> {
         .find(['?', '#'])
         .unwrap_or(path_and_query.len());
     let path = path_and_query.get(..end).unwrap_or_default();
-    if !path.contains([';', '@', '%', '=']) && !path.split('/').any(is_no_word) {
+    if !path.contains([';', '@', '%', '=', ':']) && !path.split('/').any(is_no_word) {
         return Cow::Borrowed(path);
     }
     let mut out = String::with_capacity(path.len());
@@ -133,14 +133,54 @@ fn segment_of(segment: &str, is_authority: bool, out: &mut String) {
 /// What a part of a path is called: without a value that a name such as `token=` announces, and nothing of what looks like a
 /// secret.
 fn name_of(name: &str, out: &mut String) {
-    let (key, equals) = up_to(name, '=');
-    if !equals.is_empty() && token::names_secret(key) {
-        out.extend([key, equals, "\u{2026}"]);
-    } else if token::looks_secret(name) {
-        out.push('\u{2026}');
-    } else {
-        out.push_str(name);
+    if !parted(name).any(|(_, piece)| announced(piece).is_some()) {
+        return plain_name(name, out);
     }
+    // What follows without a name of its own is the rest of the secret.
+    let mut is_secret = false;
+    for (mark, piece) in parted(name) {
+        if let Some((key, equals)) = announced(piece) {
+            out.extend([mark, key, equals, "\u{2026}"]);
+            is_secret = true;
+        } else if !is_secret || !up_to(piece, '=').1.is_empty() {
+            out.push_str(mark);
+            plain_name(piece, out);
+            is_secret = false;
+        }
+    }
+}
+
+fn plain_name(name: &str, out: &mut String) {
+    match token::looks_secret(name) {
+        true => out.push('\u{2026}'),
+        false => out.push_str(name),
+    }
+}
+
+/// Name and mark of a value, as in `token=abc`, when the name says that the value is a secret.
+fn announced(piece: &str) -> Option<(&str, &str)> {
+    let (key, equals) = up_to(piece, '=');
+    if !equals.is_empty() && token::names_secret(key) {
+        return Some((key, equals));
+    }
+    let (key, colon) = up_to(piece, ':');
+    (!colon.is_empty() && token::announces_secret(key)).then_some((key, colon))
+}
+
+/// What stands between the marks that part values, as in `user=joe&token=abc`, each piece with the mark before it.
+fn parted(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut next = Some(("", text));
+    std::iter::from_fn(move || {
+        let (mark, rest) = next?;
+        let found = [up_to(rest, '&'), up_to(rest, ',')];
+        let (piece, after) = found
+            .into_iter()
+            .min_by_key(|(before, _)| before.len())
+            .unwrap_or((rest, ""));
+        let behind = rest.get(piece.len() + after.len()..).unwrap_or_default();
+        next = (!after.is_empty()).then_some((after, behind));
+        Some((mark, piece))
+    })
 }
 
 fn is_no_word(part: &str) -> bool {
@@ -289,6 +329,19 @@ mod tests {
                 "/s/3f2504e0-4f89-11d3-9a0c-0305e82c3301/view",
                 "/s/\u{2026}/view",
             ),
+            // Values beside others, and the names of one-time pages.
+            (
+                "/cb/user=joe&password=hunter2&lang=en",
+                "/cb/user=joe&password=\u{2026}&lang=en",
+            ),
+            (
+                "/cb/user=joe%26token%3Dhunter2",
+                "/cb/user=joe%26token%3D\u{2026}",
+            ),
+            ("/cb/x,token=hun,ter2,y=1", "/cb/x,token=\u{2026},y=1"),
+            ("/cb/token:hunter2/x", "/cb/token:\u{2026}/x"),
+            ("/wiki/Key:A&B,C", "/wiki/Key:A&B,C"),
+            ("/password-reset/hunter2", "/password-reset/\u{2026}"),
             ("*", "*"),
             ("", ""),
         ] {
@@ -302,6 +355,7 @@ mod tests {
             "/a;b=secret/c",
             "/x/http://joe:secret@b/;c",
             "/a%3b%3D@:x?y",
+            "/u=joe&password=a,b&c=d/token:a:b,c/x,sid=1",
             "/token/secret/key=secret/d41d8cd98f00b204e9800998ecf8427e",
         ] {
             let once = path(raw);

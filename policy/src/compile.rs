@@ -291,8 +291,9 @@ fn boxed(texts: &[String]) -> Box<[Box<str>]> {
     texts.iter().map(|text| text.as_str().into()).collect()
 }
 
-/// A digest of all that the file says; where the file lies, and its comments, are no part of it.
-fn version(file: &PolicyFile) -> String {
+/// A digest of all that the file says, 16 hexadecimal digits; where the file lies, and its comments, are no part of it. Another
+/// build of Weir may derive another one from the same text.
+pub fn version(file: &PolicyFile) -> String {
     let said = PolicyFile {
         file: std::path::PathBuf::new(),
         text: "".into(),

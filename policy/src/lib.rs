@@ -30,7 +30,7 @@ use groups::GroupTable;
 use matcher::Matcher;
 use schedule::Calendar;
 
-pub use compile::compile;
+pub use compile::{compile, version};
 pub use decide::{Action, Facts, Limits, ResponseFacts, Stage, Verdict};
 pub use groups::GroupSet;
 pub use schedule::PeriodSet;

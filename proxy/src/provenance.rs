@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use weir_config::Settings;
+use weir_config::{PolicyFile, Settings};
 
 use crate::snapshot::Snapshot;
 use crate::users::file;
@@ -97,11 +97,38 @@ fn put(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// Keeps the policy of a snapshot that is about to be in force. A failure is told and holds nothing up: filtering goes first.
 pub(crate) fn keep(snapshot: &Snapshot) {
     let state = &snapshot.settings.state;
-    if let Err(error) = try_keep(state, &snapshot.policy_version, &snapshot.policy_file.text) {
+    let (version, own) = (&snapshot.policy_version, &snapshot.policy_file.text);
+    let is_false = |kept: &str| doubt(version, kept).is_some();
+    let mended = match text(state, version) {
+        Ok(Some(kept)) if is_false(&kept) => {
+            tracing::warn!(%version, "what was kept as the policy in force is another text: it is written anew");
+            path(state, version).map_or(Ok(()), |path| file::replace(&path, own.as_bytes(), 0o600))
+        }
+        _ => Ok(()),
+    };
+    if let Err(error) = mended.and_then(|()| try_keep(state, version, own)) {
         tracing::error!(
             %error,
             "the policy in force cannot be kept: records that name it cannot be resolved to its text later"
         );
+    }
+}
+
+/// Why a text that is kept under a version may not be the one that was in force; None when the version is the text's own.
+pub(crate) fn doubt(version: &str, text: &str) -> Option<String> {
+    match PolicyFile::parse(text) {
+        Ok(policy) => {
+            let own = weir_policy::version(&policy);
+            (own != version).then(|| {
+                format!(
+                    "what is kept under version {version} is not proved to be it: its own version is {own}. It was altered since, or \
+                     another build of Weir kept it; look for that text in a backup"
+                )
+            })
+        }
+        Err(faults) => Some(format!(
+            "what is kept under version {version} is not proved to be it: this Weir does not read it: {faults}"
+        )),
     }
 }
 
@@ -210,6 +237,20 @@ mod tests {
     use super::*;
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    #[test]
+    fn a_text_that_is_not_what_its_version_stands_for_is_told_lm_34() {
+        let own = include_str!("../../config/policy.toml");
+        let version = weir_policy::version(&PolicyFile::parse(own).unwrap());
+        assert_eq!(doubt(&version, own), None);
+        let altered = own.replacen("action = \"block\"", "action = \"allow\"", 1);
+        let told = doubt(&version, &altered).unwrap();
+        assert!(
+            told.contains(&version) && told.contains("altered"),
+            "{told}"
+        );
+        assert!(doubt(&version, "no policy").is_some());
+    }
 
     #[test]
     fn a_policy_is_kept_as_it_was_written_and_goes_with_the_records_that_name_it_lm_34() {

@@ -136,6 +136,8 @@ impl Task {
             return true;
         }
         if self.record.borrow().kind == Kind::Request {
+            // One that was written while the request ran on knows nothing of what stopped it.
+            self.opened.set(None);
             self.write_opening(Kind::RequestOpen);
         }
         let (done, synced) = tokio::sync::oneshot::channel();

@@ -15,13 +15,13 @@ use crate::words::Kind;
 /// Columns that lead to one person.
 pub const WITHHELD: [Col; 4] = [Col::user, Col::device, Col::client, Col::client_port];
 
-/// Rows whose note tells of nobody; the notes of others, such as reads, may name the person that was asked for.
-const TOLD: [Kind; 12] = [
+/// Rows whose note tells of nobody; the notes of others may name somebody: reads the person that was asked for, failed sign-ins
+/// the one whose name was typed.
+const TOLD: [Kind; 11] = [
     Kind::Request,
     Kind::RequestOpen,
     Kind::TunnelOpen,
     Kind::TunnelClose,
-    Kind::SignInFailure,
     Kind::Refusal,
     Kind::Start,
     Kind::Stop,
@@ -87,6 +87,55 @@ pub(super) fn names_case(
                 is_end(before.and_then(|before| before.chars().next_back()))
                     && is_end(after.and_then(|after| after.chars().next()))
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::query::{Query, search};
+    use crate::testing::{settings, stop, store};
+    use crate::{EventId, Record, Recorder};
+
+    #[test]
+    fn without_a_case_no_note_names_whoever_failed_to_sign_in_or_was_told_lm_12() {
+        let directory = tempfile::tempdir().unwrap();
+        let recorder = Recorder::start(settings(directory.path())).unwrap();
+        let mut lane = recorder.lane();
+        for (number, kind) in (0..).zip(Kind::ALL) {
+            let mut row = Record::new(*kind, EventId(number), 1_790_000_000_000_000);
+            row.user = Some("anna".into());
+            row.note = Some("wrong, as \"anna\"".into());
+            lane.push(row);
+        }
+        drop(lane);
+        stop(&recorder);
+        let shown = |withhold_people: bool, kind: Kind| {
+            let query = Query {
+                withhold_people,
+                kinds: vec![kind],
+                ..Query::default()
+            };
+            let mut shown = String::new();
+            let searched = search(&store(directory.path()), &query, &mut |batch| {
+                let cells = Cells::new(batch);
+                for row in 0..batch.num_rows() {
+                    for col in [Col::user, Col::note] {
+                        shown.push_str(cells.str_at(col, row).unwrap_or_default());
+                    }
+                }
+                ControlFlow::Continue(())
+            });
+            assert!(searched.unwrap().rows > 0);
+            shown
+        };
+        for kind in [Kind::SignInFailure, Kind::Notice, Kind::Read, Kind::Dispute] {
+            assert!(shown(false, kind).contains("anna"), "{kind}");
+            assert!(!shown(true, kind).contains("anna"), "{kind}");
         }
     }
 }

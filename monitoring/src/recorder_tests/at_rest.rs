@@ -18,7 +18,7 @@ const SEEDS: [&str; 7] = [
     "heart-of-gold",
     "xyzzy-plugh.example",
     "frobnicated-category",
-    "/secret/garden/of/the/mind",
+    "/walled/garden/of/the/mind",
     "token-3141592653",
     "slartibartfast-rule",
 ];

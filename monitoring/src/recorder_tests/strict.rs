@@ -81,3 +81,21 @@ fn nobody_is_told_that_a_row_is_kept_that_the_queue_did_not_take() {
     drop(lane);
     stop(&recorder);
 }
+
+#[test]
+fn a_row_that_was_dropped_as_the_last_of_a_full_vector_is_not_told_to_be_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut own = settings(directory.path());
+    own.queue = 0;
+    let recorder = Recorder::start(own).unwrap();
+    let mut lane = recorder.lane();
+    // As many as a thread holds: the last hands all of them over by itself, and nothing is held when it is asked about.
+    for number in 0..1024 {
+        lane.push(numbered("ann", number));
+    }
+    assert_eq!(recorder.health().dropped, 1024);
+    let answer = secure(&mut lane).recv_timeout(LONG);
+    assert_eq!(answer, Err(RecvTimeoutError::Disconnected));
+    drop(lane);
+    stop(&recorder);
+}

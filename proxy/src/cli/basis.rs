@@ -99,6 +99,18 @@ impl Set {
                 purposes.push(code);
             }
         }
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        if let Some(present) = history.last()
+            && present.is_in_force_at(law::now())
+            && self.authorised > today
+        {
+            // Whoever renews in good time must not switch content off until then without meaning to.
+            return Err(Failure::Arguments(format!(
+                "--authorised {} is still to come, and a new authorisation takes the place of number {} at once, so no content would be \
+                 recorded until then: give {today}, or set it on that day; `weir basis end` withdraws the present one",
+                self.authorised, present.version
+            )));
+        }
         let basis = Basis {
             version: history.next_version(),
             role: self.role,
@@ -353,8 +365,14 @@ mod tests {
             text.contains("authorisation 1 by") && text.contains("was ended"),
             "{text}"
         );
+        // Renewed for later, while one is in force, it would be off until then; where none is in force nothing is lost.
+        let later = ["--authorised", &day(1), "--review", &day(2)];
+        tried(&loaded, &later).unwrap();
+        tried(&loaded, &[]).unwrap();
+        let told = tried(&loaded, &later).unwrap_err().to_string();
+        assert!(told.contains("takes the place of number 4"), "{told}");
         let audit = std::fs::read_to_string(loaded.settings.state.join("audit.jsonl")).unwrap();
-        assert_eq!(audit.matches("basis set").count(), 2);
+        assert_eq!(audit.matches("basis set").count(), 4);
         assert_eq!(audit.matches("basis end").count(), 1);
     }
 

@@ -14,7 +14,8 @@ use crate::provenance;
 /// What to do with policies of the past.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Print a policy under the version that records name. Exit status 1: it is not kept.
+    /// Print a policy under the version that records name. Exit status 1: it is not kept, or its text is not what the
+    /// version stands for.
     Show {
         /// The version, as in the records' field policy_version.
         version: String,
@@ -40,6 +41,10 @@ impl PolicyCommand {
                     )));
                 };
                 out.write_all(text.as_bytes())?;
+                if let Some(doubt) = provenance::doubt(&version, &text) {
+                    eprintln!("weir: {doubt}");
+                    return Ok(Answer::No);
+                }
             }
             PolicyCommand::List { json } => {
                 let mut kept = provenance::list(state).map_err(Failure::refused)?;

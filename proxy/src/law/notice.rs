@@ -38,6 +38,8 @@ const STYLE_PATH: &str = "/.well-known/weir/notice.css";
 const SHOWN_FOR: Duration = Duration::from_secs(3600);
 /// What the token of the style sheet is for.
 const STYLE: &str = "notice style";
+/// One fetched style sheet counts for every host: else somebody who asks at many would fill what is remembered for all.
+const ANY: &str = "";
 
 /// A request, and who sent it.
 pub(crate) struct Asking<'a> {
@@ -75,7 +77,7 @@ impl Asking<'_> {
         let rule = rule(version);
         let pages = &self.conn.worker.shared.law.pages;
         let token = pages.token(self.warned(&host, &rule), to);
-        let style = pages.token(self.warned(&host, STYLE), "");
+        let style = pages.token(self.warned(ANY, STYLE), "");
         let style = format!("http://{place}{STYLE_PATH}?{style}");
         let action = format!("http://{place}{PATH}");
         let fields = [("to", to), ("token", token.as_str())];
@@ -114,10 +116,9 @@ impl Asking<'_> {
     ) -> Result<Response, Answer> {
         let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
         if path == STYLE_PATH && is_read {
-            let host = self.target.host.shared();
             let token = self.target.query().unwrap_or_default();
             let pages = &self.conn.worker.shared.law.pages;
-            pages.accept(self.warned(&host, STYLE), "", token, SHOWN_FOR);
+            pages.accept(self.warned(ANY, STYLE), "", token, SHOWN_FOR);
             self.task.ended(End::Complete);
             return Ok(own(
                 StatusCode::OK,
@@ -156,7 +157,7 @@ impl Asking<'_> {
         let host = self.target.host.shared();
         let rule = rule(&notice.version);
         let pages = &self.conn.worker.shared.law.pages;
-        let is_shown = pages.holds(self.warned(&host, STYLE));
+        let is_shown = pages.holds(self.warned(ANY, STYLE));
         let is_genuine = pages.is_genuine(self.warned(&host, &rule), &to, &token);
         let location = HeaderValue::from_str(&to);
         let (true, Ok(location)) = (from_page && is_shown && is_genuine, location) else {
@@ -167,7 +168,10 @@ impl Asking<'_> {
                 "Open the page that you wanted in a browser, and try again there.",
             ));
         };
-        let kept = self.keep().await;
+        // Whoever clicks again, or has a script do so, makes the ledger no longer.
+        let known = &self.conn.worker.shared.law.ledger;
+        let is_known = known.state(&self.who.key, notice, super::now()) == Informed::Given;
+        let kept = is_known || self.keep().await;
         let (version, language) = (&notice.version, &notice.language);
         self.task.note(|record| {
             record.kind = Kind::Notice;

@@ -124,15 +124,24 @@ impl Courier {
         };
         self.at = Some(at);
         file.seek(SeekFrom::Start(at))?;
-        let mut found = None;
+        let (mut found, mut is_damaged) = (None, false);
         each(&mut BufReader::new(file), &mut |from, bytes| {
-            // The last may still be on its way to the disk.
+            let end = at + from + bytes.len() as u64;
             let entry = std::str::from_utf8(bytes)
                 .ok()
                 .and_then(|text| Entry::parse(text).ok());
-            found = entry.map(|entry| (entry, at + from + bytes.len() as u64));
+            // The last may still be on its way to the disk.
+            is_damaged = entry.is_none() && end < length;
+            found = entry.map(|entry| (entry, end));
             false
         })?;
+        if is_damaged {
+            let told = format!(
+                "what follows checkpoint {} cannot be read, so nothing more goes to the witness: `weir records verify` says what was done to it",
+                self.reached.number
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, told));
+        }
         Ok(found)
     }
 

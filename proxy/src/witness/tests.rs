@@ -221,6 +221,40 @@ fn a_witness_that_was_away_gets_everything_in_order_and_a_restart_sends_nothing_
     assert_eq!(receipts.lines().count(), taken + more);
 }
 
+#[test]
+fn a_damaged_checkpoint_keeps_no_witness_silent_about_those_that_follow_lm_30() {
+    let site = Site::new("DIR/witness");
+    fs::create_dir(site.path("witness")).unwrap();
+    site.record("anna");
+    let mut courier = site.courier();
+    let (taken, _) = site.send(&mut courier);
+    let checkpoints = site
+        .settings
+        .records_directory()
+        .join("log/weir/checkpoints");
+    let whole = fs::read(&checkpoints).unwrap();
+    let add = |text: &[u8]| {
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(&checkpoints)
+            .unwrap();
+        file.write_all(text).unwrap();
+    };
+    // What is half written is waited for.
+    add(b"weir half");
+    assert_eq!(site.send(&mut courier), (0, Went::Nothing));
+    add(b"\n\n\n");
+    add(&whole);
+    for mut courier in [courier, site.courier()] {
+        let (more, went) = site.send(&mut courier);
+        let told = format!("follows checkpoint {taken} cannot be read");
+        assert!(
+            more == 0 && matches!(&went, Went::Failed(why) if why.contains(&told)),
+            "{more} {went:?}"
+        );
+    }
+}
+
 /// Makes the bytes of an answer from the body of a request.
 type Answer = Box<dyn Fn(&str) -> Vec<u8> + Send>;
 

@@ -219,3 +219,48 @@ fn the_notice_is_shown_on_request_only_where_the_school_chose_so_lm_06() {
         "{page:?}"
     );
 }
+
+/// What stands between `before` and the next quotation mark.
+fn quoted<'a>(html: &'a str, before: &str) -> &'a str {
+    let behind = html.split_once(before).unwrap().1;
+    behind.split_once('"').unwrap().0
+}
+
+#[test]
+fn whoever_clicks_again_and_again_makes_the_ledger_no_longer_and_one_style_sheet_does_for_every_host_lm_06()
+ {
+    let (mut site, origin) = lab(&["site.test", "other.test"]);
+    site.uninformed();
+    let weir = site.start();
+    let page = |host: &str| {
+        let page = weir.ask(&typed(&origin.url(host, "/")));
+        assert_eq!(page.status, 511);
+        page.text()
+    };
+    let first = page("site.test");
+    assert_eq!(
+        weir.get(quoted(&first, "rel=\"stylesheet\" href=\""))
+            .status,
+        200
+    );
+    let other = page("other.test");
+    let to = quoted(&other, "name=\"to\" value=\"").to_owned();
+    let body = format!(
+        "to={}&token={}",
+        to.replace(':', "%3A").replace('/', "%2F"),
+        quoted(&other, "name=\"token\" value=\"")
+    );
+    let form = Request::new(
+        "POST",
+        &origin.url("other.test", "/.well-known/weir/notice"),
+    )
+    .field("Content-Type", "application/x-www-form-urlencoded")
+    .field("Origin", to.trim_end_matches('/'))
+    .body(body);
+    for _ in 0..5 {
+        let clicked = weir.ask(&form);
+        assert_eq!((clicked.status, clicked.field("location")), (303, &*to));
+    }
+    let ledger = std::fs::read_to_string(site.path("state/notice.jsonl")).unwrap();
+    assert_eq!(ledger.lines().count(), 1, "{ledger}");
+}

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use weir_tests::client::Request;
 use weir_tests::eventually;
-use weir_tests::site::Site;
+use weir_tests::origin::{Exchange, Origin};
+use weir_tests::site::{Site, own_ip};
 
 use super::disk::{SmallDisk, fill};
 use super::in_unbroken_order;
@@ -109,4 +110,29 @@ fn a_block_that_cannot_be_recorded_is_refused_and_what_is_allowed_goes_on() {
         (weir.get("http://bet.test/").status == 403).then_some(())
     });
     drop(weir);
+}
+
+#[test]
+fn what_is_blocked_by_its_answer_after_a_long_wait_has_a_row_that_says_so_before_it_is_answered() {
+    let mut site = strict();
+    site.hosts(&["site.test"])
+        .set("records.long_request", "\"100ms\"");
+    site.rule(
+        "id = \"no-torrents\"\ncontent_types = [\"application/x-bittorrent\"]\naction = \"block\"\npurpose = \"standards\"",
+    );
+    let origin = Origin::http(own_ip(), |exchange: &mut Exchange<'_>| {
+        // Until the opening row of a request that takes long, which is allowed so far, has been written.
+        std::thread::sleep(Duration::from_secs(3));
+        exchange.respond("200 OK", "Content-Type: application/x-bittorrent\r\n", "d")
+    });
+    let weir = site.start();
+    let answer = weir.get(&origin.url("site.test", "/file"));
+    assert_eq!(answer.status, 403, "{answer:?}");
+    let event = answer.field("weir-event").to_owned();
+    weir.kill();
+
+    let _weir = site.start();
+    let rows = site.some_found(&["--kind", "request_open"], &[("event", &event)], 2);
+    let verdicts: Vec<String> = rows.iter().map(|row| row.text("verdict")).collect();
+    assert_eq!(verdicts, ["allow", "block"], "{rows:?}");
 }

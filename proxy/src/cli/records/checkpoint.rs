@@ -27,6 +27,10 @@ pub(crate) struct CheckpointCommand {
     /// The public key that signs at present, instead of the checkpoint.
     #[arg(long, conflicts_with = "json")]
     key: bool,
+    /// The key of the blinded tags, instead of the checkpoint: for an auditor who checks whose rows a bundle is about. Whoever has
+    /// it can test which tag is a name's.
+    #[arg(long, conflicts_with_all = ["json", "key", "last"])]
+    tag_key: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -44,6 +48,17 @@ impl CheckpointCommand {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let directory = loaded.settings.records_directory();
         let node = settings(loaded)?.node;
+        if self.tag_key {
+            audit::note(
+                &loaded.settings.state,
+                "records checkpoint --tag-key",
+                Value::Null,
+            )?;
+            let tags = proof::tag_key(&super::store(loaded)?, &node).map_err(Failure::refused)?;
+            let tags = tags.ok_or_else(|| Failure::Refused("there is no log yet".to_owned()))?;
+            write!(out, "{}", tags.to_text())?;
+            return Ok(Answer::Yes);
+        }
         let before = read(&directory, &node)?;
         let now = if self.last || self.key || !is_running(&directory)? {
             before

@@ -165,8 +165,18 @@ impl Export {
             Failure::Arguments(format!("{}: {error}; nothing was exported", path.display()))
         };
         let part = beside(path, ".part");
+        // What an export that was killed has left; and what somebody else has put there would let them read along.
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let path = part.display();
+                return Err(Failure::Arguments(format!(
+                    "{path}: {error}: take it away; nothing was exported"
+                )));
+            }
+            _ => {}
+        }
         let mut options = OpenOptions::new();
-        let options = options.create(true).truncate(true).write(true).mode(0o600);
+        let options = options.create_new(true).write(true).mode(0o600);
         let mut rows = options.open(&part).map_err(unwritable)?;
         let written = self.write(loaded, read, query, &mut rows);
         let placed = written.and_then(|statement| {

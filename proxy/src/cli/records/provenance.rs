@@ -174,6 +174,10 @@ fn policy(loaded: &Loaded, event: &Event, found: &mut Found) -> Result<(), Failu
         );
         return Ok(());
     };
+    if let Some(doubt) = provenance::doubt(version, &text) {
+        found.put("policy", Err(doubt));
+        return Ok(());
+    }
     found.put(
         "policy",
         Ok(format!(

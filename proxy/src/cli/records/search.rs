@@ -144,7 +144,7 @@ fn told(row: &Value, zone: &TimeZone) -> String {
         let (up, down) = (bytes("bytes_up"), bytes("bytes_down"));
         told.push_str(&format!("  {} ↑{up} ↓{down}", row["status"]));
     }
-    for field in ["rule", "category", "error", "note"] {
+    for field in ["rule", "category", "term", "error", "note"] {
         if let Some(value) = row[field].as_str() {
             told.push_str(&format!("  {field}={value}"));
         }

@@ -253,6 +253,13 @@ fn an_export_writes_over_nothing_by_itself_and_never_over_what_is_no_file() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "of another case");
     export(&path, true).unwrap();
     assert!(fs::read_to_string(&path).unwrap().contains("a.example"));
+    // What an export is written to first is a file of its own, whatever somebody has put there before.
+    let theirs = directory.path().join("theirs");
+    fs::write(&theirs, "of somebody else").unwrap();
+    let part = directory.path().join("other.csv.part");
+    std::os::unix::fs::symlink(&theirs, &part).unwrap();
+    export(&directory.path().join("other.csv"), false).unwrap();
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "of somebody else");
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     for force in [false, true] {
@@ -460,7 +467,16 @@ fn a_new_key_encryption_key_takes_over_and_without_it_nothing_is_shown_lm_16() {
     let (directory, mut loaded) = recorded();
     let told = said(&["rekey"], &loaded);
     assert!(told.contains("wrapped in the key with number"), "{told}");
-    let search = ["search", "--purpose", "facts", "--user", "anna", "--json"];
+    let search = [
+        "search",
+        "--purpose",
+        "facts",
+        "--case",
+        "K-1",
+        "--user",
+        "anna",
+        "--json",
+    ];
     assert_eq!(said(&search, &loaded).lines().count(), 2);
     let new = directory.path().join("new-kek");
     fs::write(&new, [3; 32]).unwrap();
@@ -517,7 +533,7 @@ fn rows_are_held_for_a_case_and_erased_on_grounds_and_the_log_holds_lm_15() {
     assert_eq!(said(&["holds"], &loaded), "No case holds anything.\n");
     let told = said(&line(&["erase", "--user", "Anna"], "E-1"), &loaded);
     assert!(told.starts_with("Erased 2 rows in 1 day;"), "{told}");
-    let search = ["search", "--purpose", "facts", "--json"];
+    let search = ["search", "--purpose", "facts", "--case", "E-1", "--json"];
     let left = said(&search, &loaded);
     assert!(
         !left.contains("anna") && left.contains("\"user\":\"tom\""),
