@@ -75,6 +75,8 @@ pub(crate) fn serve(
                 .filter(|(_, file)| has(file))
                 .map(|(period, _)| *period)
                 .collect();
+            // A day can come again: after a clock that was set back, or around a long tunnel.
+            periods.sort_unstable();
             periods.dedup();
             let event = clerk.event();
             let Grounds { case, role, reason } = grounds;
