@@ -249,7 +249,7 @@ pub const SETTINGS: &[Key] = keys! {
     "warn.lifetime", Duration("1s", "1d"), r#""30m""#,
         "How long the click holds.";
     "warn.entries", Integer(1, 10_000_000), "10000",
-        "Clicks to remember.";
+        "Clicks to remember. When there are more, others make room, and whoever made those is asked once more.";
 
     "notice", Section, "",
         "The notice that tells everybody what is recorded (LM-06); see `docs/lawful-monitoring.md`. Whoever was not given it has no \
