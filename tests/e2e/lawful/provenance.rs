@@ -63,8 +63,29 @@ fn an_event_resolves_to_the_policy_rule_lists_entry_and_build_that_decided_it_lm
         "{list}"
     );
 
-    // What is gone is said to be gone, and why.
+    // What somebody says against an event decides nothing.
+    site.succeed(&[
+        "records", "dispute", "--event", &event, "--text", "Not me.", "--role", "pupil",
+    ]);
+    let (code, told) = provenance(&[]);
+    assert!(code == Some(0) && told.contains(&old), "{told}");
+
+    // A policy that was altered since is not shown as the one that was in force.
     let kept = site.path("state/policies").join(format!("{old}.toml"));
+    let text = std::fs::read_to_string(&kept).unwrap();
+    std::fs::write(
+        &kept,
+        text.replace("Gambling sites are not", "Gambling sites are"),
+    )
+    .unwrap();
+    let (code, told) = provenance(&[]);
+    assert!(
+        code == Some(1) && told.contains("not proved to be it") && !told.contains("no-gambling"),
+        "{told}"
+    );
+    assert_eq!(site.weir(&["policy", "show", &old]).status.code(), Some(1));
+
+    // What is gone is said to be gone, and why.
     std::fs::remove_file(kept).unwrap();
     let (code, told) = provenance(&["--json"]);
     assert_eq!(code, Some(1), "{told}");

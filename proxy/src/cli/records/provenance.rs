@@ -132,7 +132,7 @@ fn shown(words: &str) -> String {
     lines.join("\n  ")
 }
 
-/// The last row of the event has what was decided at last.
+/// The last row of the event has what was decided at last; a dispute beside it decides nothing.
 fn event(loaded: &Loaded, asked: &Query) -> Result<Option<Event>, Failure> {
     let mut found: Option<Event> = None;
     let searched = query::search(&super::store(loaded)?, asked, &mut |batch| {
@@ -140,6 +140,9 @@ fn event(loaded: &Loaded, asked: &Query) -> Result<Option<Event>, Failure> {
         for row in 0..batch.num_rows() {
             let text = |col| cells.str_at(col, row).map(str::to_owned);
             let seq = cells.u64_at(Col::seq, row);
+            if text(Col::kind).as_deref() == Some(Kind::Dispute.as_str()) {
+                continue;
+            }
             if found.as_ref().is_none_or(|last| last.seq < seq) {
                 found = Some(Event {
                     seq,
