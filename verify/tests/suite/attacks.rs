@@ -91,8 +91,19 @@ fn an_edit_of_any_field_is_seen_lm_31() {
     }
 }
 
+/// Plays an attack in logs of their own until its rows are named. The hint of a row has one byte, so one altered row in 256 has the
+/// hint of the row that was signed, and the attack is seen but its first row is named one too late. Twice in a row that is no chance.
+fn is_named_but_for_hints_that_agree(attack: impl Fn() -> Result<(), String>) {
+    let Err(told) = attack() else { return };
+    assert_eq!(attack(), Ok(()), "and before that: {told}");
+}
+
 #[test]
 fn an_inserted_row_is_named_lm_31() {
+    is_named_but_for_hints_that_agree(insert_a_row);
+}
+
+fn insert_a_row() -> Result<(), String> {
     let lab = Lab::new();
     let file = lab.file_of(50);
     let last = file.last.unwrap();
@@ -119,10 +130,10 @@ fn an_inserted_row_is_named_lm_31() {
     let altered = faults
         .iter()
         .find(|fault| fault.what.contains("not what was signed"));
-    assert!(
-        altered.unwrap().place.first_row.unwrap() <= 51,
-        "{faults:#?}"
-    );
+    match altered.unwrap().place.first_row.unwrap() <= 51 {
+        true => Ok(()),
+        false => Err(format!("{faults:#?}")),
+    }
 }
 
 #[test]
@@ -140,6 +151,10 @@ fn a_deleted_row_is_named_lm_31() {
 
 #[test]
 fn rows_that_changed_places_are_named_lm_31() {
+    is_named_but_for_hints_that_agree(exchange_two_rows);
+}
+
+fn exchange_two_rows() -> Result<(), String> {
     let lab = Lab::new();
     lab.alter(&lab.file_of(50), |rows| {
         renumbered(&rows, |seq| match seq {
@@ -157,7 +172,10 @@ fn rows_that_changed_places_are_named_lm_31() {
                 && last.is_some_and(|last| seq <= last)
         })
     };
-    assert!(is_at(50) && is_at(53), "{faults:#?}");
+    match is_at(50) && is_at(53) {
+        true => Ok(()),
+        false => Err(format!("{faults:#?}")),
+    }
 }
 
 #[test]
