@@ -310,9 +310,10 @@ impl RowFile {
             has_rows = true;
             take(&batch)?;
         }
-        // A journal that is just being made is empty for a moment.
-        let is_empty = !has_rows && replay.damaged() == 0 && replay.torn() == 0;
-        let lacks_header = !replay.has_header() && !is_empty;
+        // A journal that is just being made is empty for a moment, and a kill may leave the half of its header. It has no rows then;
+        // whether there should be some is told by the checkpoints.
+        let is_just_begun = !has_rows && replay.damaged() == 0;
+        let lacks_header = !replay.has_header() && !is_just_begun;
         Ok(Read {
             has_secret: false,
             damaged: replay.damaged() + u64::from(lacks_header),
