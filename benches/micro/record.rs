@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use weir_benches::is_smoke;
+use weir_benches::{bytes_at_rest, is_smoke};
 use weir_evidence::{LeafMaker, Secret, Span, Tag};
 use weir_monitoring::{
     End, EventIds, Identity, Initiator, KekSource, Kind, Lane, Record, Recorder, RecorderSettings,
@@ -270,21 +270,7 @@ fn print_processor_time(rows: u64) {
 
 /// Bytes at rest by kind of file.
 fn print_bytes(directory: &std::path::Path, rows: u64) {
-    let mut bytes = std::collections::BTreeMap::<String, u64>::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                open.push(path);
-                continue;
-            }
-            let kind = path.extension().or(path.file_name()).unwrap_or_default();
-            let size = entry.metadata().map_or(0, |metadata| metadata.len());
-            *bytes.entry(kind.display().to_string()).or_default() += size;
-        }
-    }
-    for (kind, bytes) in bytes {
+    for (kind, bytes) in bytes_at_rest(directory) {
         println!(
             "record: {:.2} bytes a record in {kind}",
             bytes as f64 / rows as f64

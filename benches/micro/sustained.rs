@@ -10,12 +10,11 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use weir_benches::{Traffic, is_smoke, shared, top_sites};
+use weir_benches::{Traffic, bytes_at_rest, is_smoke, shared, top_sites};
 use weir_monitoring::{Kind, Record, Recorder, RecorderSettings, Verdict};
 
 /// Between two pushes of a thread at work.
@@ -98,7 +97,7 @@ fn weir(hosts: &[Arc<str>], rate: u64, seconds: u64, making: f64) {
     let dropped = recorder.health().dropped;
     recorder.stop(PATIENCE).expect("everything is written");
     let cost = each(before, made) - making;
-    let kinds = bytes(&records);
+    let kinds = bytes_at_rest(&records);
     let total: u64 = kinds.values().sum();
     row("weir", cost, total, made, &format!("{dropped} | {longest}"));
     for (kind, bytes) in kinds {
@@ -183,23 +182,4 @@ fn put_line(record: &Record, line: &mut String) {
 fn address(record: &Record) -> String {
     let host = record.host.as_deref().unwrap_or("-");
     format!("http://{host}{}", record.path.as_deref().unwrap_or("/"))
-}
-
-/// Bytes at rest by kind of file.
-fn bytes(directory: &Path) -> std::collections::BTreeMap<String, u64> {
-    let mut bytes = std::collections::BTreeMap::<String, u64>::new();
-    let mut open = vec![directory.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                open.push(path);
-                continue;
-            }
-            let kind = path.extension().or(path.file_name()).unwrap_or_default();
-            let size = entry.metadata().map_or(0, |metadata| metadata.len());
-            *bytes.entry(kind.display().to_string()).or_default() += size;
-        }
-    }
-    bytes
 }

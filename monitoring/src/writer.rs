@@ -219,13 +219,13 @@ impl Writer {
 
     /// `done` is called by the sync that follows the last row that is held now; at once when all is synced.
     fn answer_soon(&mut self, done: Done) {
-        self.is_urgent = true;
         match self.held.back_mut() {
             Some(last) => last.done.push(done),
             None if self.dirty.is_some() => self.unanswered.push(done),
-            None if self.trouble.is_none() => done(),
-            None => {}
+            None if self.trouble.is_none() => return done(),
+            None => return,
         }
+        self.is_urgent = true;
     }
 
     /// Everything that is due now.
