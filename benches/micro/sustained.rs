@@ -17,6 +17,10 @@ use rustix::time::{ClockId, clock_gettime};
 use weir_benches::{Traffic, bytes_at_rest, is_smoke, shared, top_sites};
 use weir_monitoring::{Kind, Record, Recorder, RecorderSettings, Verdict};
 
+/// The product's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Between two pushes of a thread at work.
 const STEP: Duration = Duration::from_millis(10);
 const FLUSH: Duration = Duration::from_millis(50);
@@ -31,6 +35,8 @@ fn main() {
         true => (20_000, 1),
         false => (number("WEIR_RATE", 50_000), number("WEIR_SECONDS", 30)),
     };
+    // As the product does.
+    _ = rustix::thread::disable_transparent_huge_pages(true);
     let count = rate * seconds;
     let hosts = hosts();
     println!("{count} rows at {rate} a second, {} hosts", hosts.len());
@@ -95,17 +101,37 @@ fn weir(hosts: &[Arc<str>], rate: u64, seconds: u64, making: f64) {
     lane.flush();
     drop(lane);
     let dropped = recorder.health().dropped;
+    let threads = threads();
     recorder.stop(PATIENCE).expect("everything is written");
     let cost = each(before, made) - making;
     let kinds = bytes_at_rest(&records);
     let total: u64 = kinds.values().sum();
     row("weir", cost, total, made, &format!("{dropped} | {longest}"));
+    for (name, time) in threads {
+        println!(
+            "| of that thread {name} | {:.0} | | | |",
+            time / made as f64
+        );
+    }
     for (kind, bytes) in kinds {
         println!(
             "| of that {kind} | | {:.2} | | |",
             bytes as f64 / made as f64
         );
     }
+}
+
+/// Nanoseconds of processor time that each thread of the recorder has had: the rest is push, wake-ups and what ended with them.
+fn threads() -> Vec<(String, f64)> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let of = |task: std::fs::DirEntry| {
+        let name = read(task.path().join("comm")).trim().to_owned();
+        let times = read(task.path().join("schedstat"));
+        let time: f64 = times.split(' ').next()?.parse().ok()?;
+        name.starts_with("record").then_some((name, time))
+    };
+    tasks.flatten().filter_map(of).collect()
 }
 
 fn row(name: &str, cost: f64, bytes: u64, count: u64, rest: &str) {

@@ -19,8 +19,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::hash::Hash;
-use crate::salts::Salts;
+use crate::hash::{BLOCK as HASHED, Hash, padded};
 use crate::tag::Tag;
 
 /// Disclosure groups of a record.
@@ -29,9 +28,11 @@ pub const GROUPS: usize = 4;
 pub(crate) const PAIRS: usize = GROUPS.div_ceil(2);
 /// Rows that share a block key.
 pub(crate) const BLOCK: u64 = 16;
-const SALT: usize = 16;
+pub(crate) const SALT: usize = 16;
 /// Prefix, version, `seq`, time and tag of a leaf.
-const LEAF_HEAD: usize = 2 + 8 + 8 + 16;
+pub(crate) const LEAF_HEAD: usize = 2 + 8 + 8 + 16;
+pub(crate) const LEAF_LENGTH: usize = LEAF_HEAD + GROUPS * 32;
+pub(crate) const LEAF_BLOCKS: usize = 3;
 /// What the text form of a secret begins with.
 const MAGIC: &str = "weir-secret-1 ";
 
@@ -85,7 +86,7 @@ impl Secret {
 
 impl Secret {
     pub(crate) fn block_key(&self, number: u64) -> Hash {
-        keyed(0x03, &Hash(self.0), &number.to_be_bytes())
+        Hash::of_blocks(&keyed::<41, _>(0x03, &Hash(self.0), &number.to_be_bytes()))
     }
 }
 
@@ -137,9 +138,15 @@ impl Opening {
     }
 }
 
-fn put_field(bytes: &mut Vec<u8>, id: u8, value: &[u8]) -> Result<(), TooLong> {
+/// Appends a field as it stands in a commitment.
+///
+/// # Errors
+/// When the value is longer than 65,535 bytes.
+#[inline]
+pub fn put_field(bytes: &mut Vec<u8>, id: u8, value: &[u8]) -> Result<(), TooLong> {
     let length = u16::try_from(value.len()).map_err(|_| TooLong)?;
     let [high, low] = length.to_be_bytes();
+    bytes.reserve(3 + value.len());
     bytes.extend_from_slice(&[id, high, low]);
     bytes.extend_from_slice(value);
     Ok(())
@@ -147,7 +154,7 @@ fn put_field(bytes: &mut Vec<u8>, id: u8, value: &[u8]) -> Result<(), TooLong> {
 
 /// The leaf of a record whose commitments are known: [`NO_FIELDS`] for a group without a field.
 pub fn leaf_of(seq: u64, time: i64, tag: Tag, commitments: &[Hash; GROUPS]) -> Hash {
-    let mut leaf = [0; LEAF_HEAD + GROUPS * 32];
+    let mut leaf = [0; LEAF_LENGTH];
     let (head, rest) = leaf.split_at_mut(LEAF_HEAD);
     head.copy_from_slice(&leaf_head(seq, time, tag));
     for (place, commitment) in rest.chunks_mut(32).zip(commitments) {
@@ -161,158 +168,17 @@ pub fn leaf_of(seq: u64, time: i64, tag: Tag, commitments: &[Hash; GROUPS]) -> H
 #[error("a field of a record has at most 65,535 bytes")]
 pub struct TooLong;
 
-/// Makes the leaves of the records of one secret; keeps its buffers.
-///
-/// For each record: [`LeafMaker::begin`], then for each group in ascending order [`LeafMaker::group`] and its fields in
-/// ascending order of id, then [`LeafMaker::finish`].
-#[derive(Debug)]
-pub struct LeafMaker {
-    salts: Salts,
-    block: Option<(u64, Hash)>,
-    seq: u64,
-    /// Made when the first field of one of their groups comes: most rows have no content.
-    pairs: [Option<Hash>; PAIRS],
-    open: Option<u8>,
-    group: Vec<u8>,
-    leaf: [u8; LEAF_HEAD + GROUPS * 32],
-}
-
-impl LeafMaker {
-    /// Leaves under this secret.
-    pub fn new(secret: Secret) -> LeafMaker {
-        LeafMaker::with(Salts::Secret(secret))
-    }
-
-    /// Leaves under what is left of a secret.
-    pub fn with(salts: Salts) -> LeafMaker {
-        LeafMaker {
-            salts,
-            block: None,
-            seq: 0,
-            pairs: [None; PAIRS],
-            open: None,
-            group: Vec::with_capacity(1024),
-            leaf: [0; LEAF_HEAD + GROUPS * 32],
-        }
-    }
-
-    /// A record begins: its number, when it began (µs since the epoch) and whose it is.
-    pub fn begin(&mut self, seq: u64, time: i64, tag: Tag) {
-        self.seq = seq;
-        self.pairs = [None; PAIRS];
-        self.open = None;
-        self.group.clear();
-        self.leaf = [0; LEAF_HEAD + GROUPS * 32];
-        let (head, _) = self.leaf.split_at_mut(LEAF_HEAD);
-        head.copy_from_slice(&leaf_head(seq, time, tag));
-    }
-
-    fn block_key(&mut self, number: u64) -> Option<Hash> {
-        match self.block {
-            Some((of, key)) if of == number => Some(key),
-            _ => {
-                let key = self.salts.block_key(number)?;
-                self.block = Some((number, key));
-                Some(key)
-            }
-        }
-    }
-
-    /// The salt of a group; of a row whose salts are gone, one that opens nothing.
-    fn salt(&mut self, group: u8) -> Salt {
-        let (seq, k) = (self.seq, group / 2);
-        let made = match self.pairs.get(usize::from(k)).copied().flatten() {
-            Some(pair) => pair,
-            None => match self.block_key(seq / BLOCK) {
-                Some(key) => pair_of(&key, seq, k),
-                None => self.salts.pair(seq, k).unwrap_or(NO_FIELDS),
-            },
-        };
-        if let Some(pair) = self.pairs.get_mut(usize::from(k)) {
-            *pair = Some(made);
-        }
-        half(&made, group)
-    }
-
-    /// The commitment of a group whose fields are gone and of which only that is left. A group that has fields keeps its own.
-    pub fn put(&mut self, group: u8, commitment: &Hash) {
-        self.close();
-        if self.commitment(group) != NO_FIELDS {
-            return;
-        }
-        let at = LEAF_HEAD + usize::from(group) * 32;
-        if let Some(place) = self.leaf.get_mut(at..at + 32) {
-            place.copy_from_slice(&commitment.0);
-        }
-    }
-
-    /// The fields that follow belong to this group, 0 to 3.
-    pub fn group(&mut self, number: u8) {
-        self.close();
-        self.open = Some(number);
-    }
-
-    /// A field of the group that was begun last.
-    ///
-    /// # Errors
-    /// When the value is longer than 65,535 bytes.
-    pub fn field(&mut self, id: u8, value: &[u8]) -> Result<(), TooLong> {
-        let Some(number) = self.open else {
-            return Ok(());
-        };
-        if self.group.is_empty() {
-            let salt = self.salt(number);
-            if salt.0 == [0; SALT] {
-                // It was forgotten: what is left of the group is its commitment.
-                return Ok(());
-            }
-            self.group.extend_from_slice(&[0x02, number]);
-            self.group.extend_from_slice(&salt.0);
-        }
-        put_field(&mut self.group, id, value)
-    }
-
-    /// The leaf hash of the record.
-    pub fn finish(&mut self) -> Hash {
-        self.close();
-        Hash::of(&self.leaf)
-    }
-
-    /// After [`LeafMaker::finish`]: the commitment to a group of the record, [`NO_FIELDS`] when it has none.
-    pub fn commitment(&self, group: u8) -> Hash {
-        let at = LEAF_HEAD + usize::from(group) * 32;
-        let bytes = self.leaf.get(at..at + 32);
-        bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(NO_FIELDS, Hash)
-    }
-
-    /// After [`LeafMaker::finish`]: the salt that opens a group of the record; None when it has no field.
-    pub fn opened(&self, group: u8) -> Option<Salt> {
-        let pair = self.pairs.get(usize::from(group / 2)).copied().flatten()?;
-        (self.commitment(group) != NO_FIELDS).then(|| half(&pair, group))
-    }
-
-    fn close(&mut self) {
-        if let Some(number) = self.open.take()
-            && !self.group.is_empty()
-        {
-            let at = LEAF_HEAD + usize::from(number) * 32;
-            if let Some(place) = self.leaf.get_mut(at..at + 32) {
-                place.copy_from_slice(&Hash::of(&self.group).0);
-            }
-            self.group.clear();
-        }
-    }
-}
-
 /// The salts of two groups of a row.
 pub(crate) fn pair_of(block: &Hash, seq: u64, k: u8) -> Hash {
-    let [a, b, c, d, e, f, g, h] = seq.to_be_bytes();
-    keyed(0x04, block, &[a, b, c, d, e, f, g, h, k])
+    Hash::of_blocks(&pair_input(block, seq, k))
 }
 
-fn leaf_head(seq: u64, time: i64, tag: Tag) -> [u8; LEAF_HEAD] {
+pub(crate) fn pair_input(block: &Hash, seq: u64, k: u8) -> [[u8; HASHED]; 1] {
+    let [a, b, c, d, e, f, g, h] = seq.to_be_bytes();
+    keyed::<42, _>(0x04, block, &[a, b, c, d, e, f, g, h, k])
+}
+
+pub(crate) fn leaf_head(seq: u64, time: i64, tag: Tag) -> [u8; LEAF_HEAD] {
     let mut bytes = [0x00; LEAF_HEAD];
     let (prefix, rest) = bytes.split_at_mut(2);
     prefix.copy_from_slice(&[0x00, 0x02]);
@@ -325,7 +191,7 @@ fn leaf_head(seq: u64, time: i64, tag: Tag) -> [u8; LEAF_HEAD] {
 }
 
 /// The salt of a group out of the pair that it shares with its neighbour: one half tells nothing of the other.
-fn half(pair: &Hash, group: u8) -> Salt {
+pub(crate) fn half(pair: &Hash, group: u8) -> Salt {
     let (first, second) = pair.0.split_at(SALT);
     let mut salt = [0; SALT];
     salt.copy_from_slice(if group.is_multiple_of(2) {
@@ -336,22 +202,28 @@ fn half(pair: &Hash, group: u8) -> Salt {
     Salt(salt)
 }
 
-/// SHA-256(prefix ‖ key ‖ of): one block, always of the same length for one prefix, so nothing can be appended.
-fn keyed<const N: usize>(prefix: u8, key: &Hash, of: &[u8; N]) -> Hash {
-    let mut bytes = [prefix; 64];
-    let (_, rest) = bytes.split_at_mut(1);
+/// What is hashed to SHA-256(prefix ‖ key ‖ of), `LENGTH` bytes: one block, always of the same length for one prefix, so nothing can be appended.
+fn keyed<const LENGTH: usize, const N: usize>(
+    prefix: u8,
+    key: &Hash,
+    of: &[u8; N],
+) -> [[u8; HASHED]; 1] {
+    const { assert!(LENGTH == 1 + 32 + N) };
+    let mut block = padded::<1, LENGTH>();
+    let (place, rest) = block.as_flattened_mut().split_at_mut(1);
+    place.fill(prefix);
     let (place, rest) = rest.split_at_mut(32);
     place.copy_from_slice(&key.0);
     let (place, _) = rest.split_at_mut(N);
     place.copy_from_slice(of);
-    Hash::of(bytes.get(..33 + N).unwrap_or(&bytes))
+    block
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::leaf_hash;
+    use crate::{LeafMaker, leaf_hash};
 
     fn sha(parts: &[&[u8]]) -> Vec<u8> {
         Hash::of(&parts.concat()).0.to_vec()

@@ -9,6 +9,8 @@ mod commit;
 mod entry;
 mod hash;
 mod key;
+mod lanes;
+mod maker;
 mod note;
 mod proof;
 mod salts;
@@ -18,11 +20,12 @@ mod users;
 
 pub use checkpoint::{Checkpoint, CheckpointError, SealedFile, Why};
 pub use commit::{
-    GROUPS, LeafMaker, NO_FIELDS, Opening, Salt, Secret, SecretError, TooLong, leaf_of,
+    GROUPS, NO_FIELDS, Opening, Salt, Secret, SecretError, TooLong, leaf_of, put_field,
 };
 pub use entry::{Entry, EntryError, Log, entries};
 pub use hash::{Hash, HashError, leaf_hash, node_hash};
 pub use key::{KeyError, SigningKey, VerifierKey};
+pub use maker::LeafMaker;
 pub use note::{Note, NoteError, Signature};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
 pub use salts::Salts;

@@ -188,7 +188,7 @@ mod tests {
             let left = left.without((20, 119), &later, &BTreeSet::new());
             let read = Salts::from_bytes(&left.to_bytes()).unwrap();
             prop_assert_eq!(&read, &left);
-            let mut maker = LeafMaker::with(read);
+            let mut maker = LeafMaker::with(std::sync::Arc::new(read));
             for seq in 20..120 {
                 let before = commitments(&mut whole, seq);
                 let after = commitments(&mut maker, seq);

@@ -5,21 +5,33 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt64Array, new_null_array,
+    ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt64Array, new_null_array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Field};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::record::{Col, schema};
+use crate::coded::Texts;
+use crate::record::{Col, journal_schema, schema};
 
 /// `batch` with exactly the columns of [`schema`].
 ///
 /// # Errors
 /// When a column has a type that cannot become today's.
 pub(crate) fn adapt(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let today = schema();
+    adapt_to(batch, schema())
+}
+
+/// `batch` with exactly the columns of a journal that is written today.
+///
+/// # Errors
+/// When a column has a type that cannot become today's.
+pub(crate) fn adapt_coded(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    adapt_to(batch, journal_schema())
+}
+
+fn adapt_to(batch: &RecordBatch, today: SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = today
         .fields()
         .iter()
@@ -52,6 +64,10 @@ fn empty(data_type: &DataType, rows: usize) -> ArrayRef {
     match data_type {
         DataType::Utf8 => Arc::new(StringArray::from_iter_values(std::iter::repeat_n("", rows))),
         DataType::Boolean => Arc::new(BooleanArray::from(vec![false; rows])),
+        DataType::Dictionary(_, texts) if **texts == DataType::Utf8 => {
+            let texts = empty(texts, rows);
+            cast(&texts, data_type).unwrap_or(texts)
+        }
         other => {
             let zeroes: ArrayRef = Arc::new(UInt64Array::from(vec![0; rows]));
             cast(&zeroes, other).unwrap_or(zeroes)
@@ -74,6 +90,11 @@ impl<'a> Cells<'a> {
         self.0.columns().get(col.index())?.as_any().downcast_ref()
     }
 
+    /// A text column of a batch that may be coded.
+    pub(crate) fn texts(self, col: Col) -> Option<Texts<'a>> {
+        Texts::of(self.0.columns().get(col.index())?.as_ref())
+    }
+
     /// A column of numbers.
     pub fn numbers<T: ArrowPrimitiveType>(self, col: Col) -> Option<&'a PrimitiveArray<T>> {
         self.0.columns().get(col.index())?.as_any().downcast_ref()
@@ -90,8 +111,7 @@ impl<'a> Cells<'a> {
 
     /// One text; None when it is empty or there is no such row.
     pub fn str_at(self, col: Col, row: usize) -> Option<&'a str> {
-        let column = self.text(col)?;
-        (row < column.len() && column.is_valid(row)).then(|| column.value(row))
+        self.texts(col)?.get(row)
     }
 
     /// One number of a `u64` column; 0 when there is no such row.

@@ -8,8 +8,9 @@
 //! ```
 //! The nonce is four zero bytes and the number, big-endian, which rises by one with every frame that is made, whether the file
 //! takes it or not; each journal has a key of its own, so none comes twice. The 28 bytes before the check sum are the
-//! associated data. The sum is over everything else in the frame. What is encrypted is one message of an Arrow IPC stream, its
-//! metadata padded to a multiple of 64. What the batches mean is decided elsewhere.
+//! associated data. The sum is over everything else in the frame. What is encrypted are messages of an Arrow IPC stream, their
+//! metadata padded to a multiple of 64: the header, or a batch with all of its dictionaries before it, so that a frame that is
+//! lost takes nothing with it that another needs. What the batches mean is decided elsewhere.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +18,7 @@ use std::os::unix::fs::FileExt;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::{Buffer, MutableBuffer};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{
     DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteContext, IpcWriteOptions,
@@ -70,7 +71,7 @@ impl Encoder {
     /// When it cannot be encrypted.
     pub(crate) fn schema(&mut self, schema: &Schema) -> Result<&[u8], ArrowError> {
         let encoded = self.schema_message(schema);
-        self.seal(&encoded)
+        self.seal(&[], &encoded)
     }
 
     fn schema_message(&mut self, schema: &Schema) -> EncodedData {
@@ -86,19 +87,32 @@ impl Encoder {
     /// # Errors
     /// When Arrow cannot encode it, for example because a column is larger than 2 GiB, or it cannot be encrypted.
     pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<&[u8], ArrowError> {
-        let (_, encoded) =
+        // A tracker that remembered would leave out a dictionary that the batch before had as well.
+        self.tracker.clear();
+        for column in batch.columns() {
+            if matches!(column.data_type(), DataType::Dictionary(..)) {
+                self.tracker.next_dict_id();
+            }
+        }
+        let (dictionaries, encoded) =
             self.generator
                 .encode(batch, &mut self.tracker, &self.options, &mut self.context)?;
-        self.seal(&encoded)
+        self.seal(&dictionaries, &encoded)
     }
 
-    fn seal(&mut self, encoded: &EncodedData) -> Result<&[u8], ArrowError> {
+    fn seal(
+        &mut self,
+        dictionaries: &[EncodedData],
+        encoded: &EncodedData,
+    ) -> Result<&[u8], ArrowError> {
         let number = self.number;
         // Whatever becomes of the frame, its number is used.
         self.number += 1;
         self.frame.clear();
         self.frame.resize(HEAD, 0);
-        message(encoded, &mut self.frame);
+        for message in dictionaries.iter().chain([encoded]) {
+            put_message(message, &mut self.frame);
+        }
         let failed = || ArrowError::IpcError("a frame cannot be encrypted".to_owned());
         let length = self.frame.len() - HEAD + self.key.aead.algorithm().tag_len();
         let about = about(length as u64, number);
@@ -131,12 +145,12 @@ pub(crate) fn plain_schema(schema: &Schema) -> Buffer {
         &IpcWriteOptions::default(),
     );
     let mut bytes = Vec::new();
-    message(&encoded, &mut bytes);
+    put_message(&encoded, &mut bytes);
     Buffer::from_vec(bytes)
 }
 
 /// One message of a stream, padded so that its body is aligned when the message is.
-fn message(encoded: &EncodedData, out: &mut Vec<u8>) {
+fn put_message(encoded: &EncodedData, out: &mut Vec<u8>) {
     let begin = out.len();
     let message = &encoded.ipc_message;
     let head = (PREFIX + message.len()).next_multiple_of(ALIGNMENT);

@@ -14,7 +14,7 @@ use crate::frame::Encoder;
 use crate::keys::DataKey;
 use crate::open::OpenEvents;
 use crate::paths::{FileName, sync_directory};
-use crate::record::schema;
+use crate::record::journal_schema;
 
 /// Keys of the header's metadata.
 pub(crate) mod key {
@@ -124,7 +124,7 @@ impl Journal {
             ),
             (key::OPEN.to_owned(), open.to_text()),
         ]);
-        let schema = schema().as_ref().clone().with_metadata(metadata);
+        let schema = journal_schema().as_ref().clone().with_metadata(metadata);
         let frame = self.encoder.schema(&schema).map_err(io::Error::other)?;
         self.storage.write_all(frame)?;
         self.good = frame.len() as u64;

@@ -12,6 +12,7 @@ pub mod asks;
 pub mod basis;
 pub mod bundle;
 mod clock;
+mod coded;
 mod column;
 mod content;
 pub mod erase;

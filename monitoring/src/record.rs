@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Field, Schema, SchemaRef, UInt16Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt16Type, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
 
 use crate::column::{
     Address, Column, Content, Event, Flag, Graded, Id, MaybeNumber, MaybePath, MaybeTerm,
-    MaybeText, Moment, Number, OneOf, Text,
+    MaybeText, Moment, Number, OneOf, Repeated, Text,
 };
 use crate::content::Kept;
 use crate::event::EventId;
@@ -111,14 +111,15 @@ macro_rules! record {
                 $(self.$name.append(flagged, &record.$name);)+
             }
 
-            /// The rows so far as one batch of [`schema`].
+            /// The rows so far as one batch of [`journal_schema`].
             ///
             /// # Errors
             /// When Arrow finds the columns inconsistent: a mistake in this module, never the data's fault.
             pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
                 self.count = 0;
-                let columns = vec![$(self.$rname.finish(),)+ $(self.$name.finish(),)+];
-                RecordBatch::try_new(schema(), columns)
+                let columns = [$(self.$rname.finish(),)+ $(self.$name.finish(),)+];
+                let columns = columns.into_iter().collect::<Result<_, _>>()?;
+                RecordBatch::try_new(journal_schema(), columns)
             }
         }
     };
@@ -141,15 +142,15 @@ record! {
         /// How long it took; 0 on opening rows.
         duration: u64 => Number<UInt64Type>, event, "µs";
         /// Name of the person, if any is known.
-        user: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        user: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// Groups of the person, device or network.
-        groups: Option<Arc<str>> => MaybeText<4096>, event, "names joined by commas, at most 4096 bytes";
+        groups: Option<Arc<str>> => Repeated<4096>, event, "names joined by commas, at most 4096 bytes";
         /// Name of the registered device.
-        device: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        device: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// Name of the registered network.
-        network: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        network: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// Policy profile that applied.
-        profile: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        profile: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// How the person or device was identified (LM-35, AF-07).
         identity: Identity => OneOf, event, "word";
         /// Age of that identification: since the password was last verified.
@@ -165,11 +166,11 @@ record! {
         /// Port of the client.
         client_port: u16 => Number<UInt16Type>, event, "port, 0: none";
         /// Listener that accepted the connection.
-        listener: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        listener: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// Method of the request.
-        method: Option<Arc<str>> => MaybeText<64>, event, "at most 64 bytes";
+        method: Option<Arc<str>> => Repeated<64>, event, "at most 64 bytes";
         /// Scheme of the target.
-        scheme: Option<&'static str> => MaybeText<16>, event, "http, https or connect";
+        scheme: Option<&'static str> => Repeated<16>, event, "http, https or connect";
         /// Host of the target in normal form.
         host: Option<Arc<str>> => MaybeText<255>, event, "at most 255 bytes";
         /// Port of the target.
@@ -189,24 +190,24 @@ record! {
         /// What the policy answered.
         verdict: Verdict => OneOf, event, "word";
         /// Rule that decided.
-        rule: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        rule: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// Category that decided.
-        category: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        category: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// Every category of the target.
-        categories: Option<Arc<str>> => MaybeText<4096>, event, "names joined by commas, at most 4096 bytes";
+        categories: Option<Arc<str>> => Repeated<4096>, event, "names joined by commas, at most 4096 bytes";
         /// List that put the target into the category (LM-34, AF-14), or the mandatory list that has it: then the row holds
         /// nothing of the address (LM-28).
-        list: Option<Arc<str>> => MaybeText<256>, event, "at most 256 bytes";
+        list: Option<Arc<str>> => Repeated<256>, event, "at most 256 bytes";
         /// The entry of that list, as listed.
         entry: Option<Arc<str>> => MaybeText<2048>, event, "at most 2048 bytes";
         /// Version of the policy in force (LM-34).
-        policy_version: Option<Arc<str>> => MaybeText<64>, event, "at most 64 bytes";
+        policy_version: Option<Arc<str>> => Repeated<64>, event, "at most 64 bytes";
         /// Version of the lists in force (LM-34).
-        lists_version: Option<Arc<str>> => MaybeText<64>, event, "at most 64 bytes";
+        lists_version: Option<Arc<str>> => Repeated<64>, event, "at most 64 bytes";
         /// Status sent to the client.
         status: u16 => Number<UInt16Type>, event, "HTTP status, 0: none";
         /// Why it failed.
-        error: Option<&'static str> => MaybeText<64>, event, "RFC 9209 proxy error type";
+        error: Option<&'static str> => Repeated<64>, event, "RFC 9209 proxy error type";
         /// How it ended.
         end: End => OneOf, event, "word";
         /// Body or tunnel bytes from the client.
@@ -304,16 +305,26 @@ impl Rows {
     }
 }
 
-/// The one schema of journal, segments and exports: each field carries `grade`, `unit` and `doc` as metadata.
+/// The one schema of segments, searches and exports: each field carries `grade`, `unit` and `doc` as metadata.
 pub fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let fields: Vec<Field> = columns().iter().map(field).collect();
-        Arc::new(Schema::new(fields))
-    });
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema_of(|column| &column.data_type));
     SCHEMA.clone()
 }
 
-fn field(column: &Column) -> Field {
+/// The schema of journals: the same fields, those that repeat coded.
+pub(crate) fn journal_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| schema_of(|column| &column.journal_type));
+    SCHEMA.clone()
+}
+
+fn schema_of(data_type: fn(&Column) -> &DataType) -> SchemaRef {
+    let fields = columns()
+        .iter()
+        .map(|column| field(column, data_type(column)));
+    Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
+}
+
+fn field(column: &Column, data_type: &DataType) -> Field {
     let metadata = [
         ("grade", column.grade.as_str()),
         ("unit", column.unit),
@@ -322,7 +333,7 @@ fn field(column: &Column) -> Field {
     let metadata: HashMap<String, String> = metadata
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
-    Field::new(column.name, column.data_type.clone(), column.nullable).with_metadata(metadata)
+    Field::new(column.name, data_type.clone(), column.nullable).with_metadata(metadata)
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use arrow::error::ArrowError;
 use arrow::ipc::convert::try_schema_from_ipc_buffer;
 use arrow::ipc::reader::StreamDecoder;
 
-use crate::adapt::adapt;
+use crate::adapt::{adapt, adapt_coded};
 use crate::frame::{self, Found};
 use crate::keys::DataKey;
-use crate::record::schema;
+use crate::record::journal_schema;
 use crate::store::Store;
 
 /// A journal as it was when it was opened.
@@ -57,7 +57,7 @@ impl Replay {
         let ((decoder, metadata), opening, start) = match stored {
             Some(stored) => stored,
             None => {
-                let own = frame::plain_schema(&schema());
+                let own = frame::plain_schema(&journal_schema());
                 (begin(&own).map_err(io::Error::other)?, own, 0)
             }
         };
@@ -80,6 +80,22 @@ impl Replay {
     /// # Errors
     /// When the file cannot be read.
     pub(crate) fn next(&mut self) -> io::Result<Option<RecordBatch>> {
+        self.next_as(adapt)
+    }
+
+    /// The same with the columns that repeat coded, as a journal that is written today has them: for sealing, which would have
+    /// to code them again.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn next_coded(&mut self) -> io::Result<Option<RecordBatch>> {
+        self.next_as(adapt_coded)
+    }
+
+    fn next_as(
+        &mut self,
+        adapt: fn(&RecordBatch) -> Result<RecordBatch, ArrowError>,
+    ) -> io::Result<Option<RecordBatch>> {
         while self.at < self.length {
             let (mut buffer, size) = match frame::read(&self.file, self.at, self.length, &self.key)?
             {

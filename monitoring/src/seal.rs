@@ -23,6 +23,7 @@ use parquet::schema::types::ColumnPath;
 use weir_evidence::Secret;
 
 use crate::adapt::Cells;
+use crate::coded::{self, Texts};
 use crate::column::Grade;
 use crate::hosts;
 use crate::index;
@@ -79,7 +80,7 @@ pub(crate) fn seal(
     let layout = store.layout();
     let mut replay = Replay::open(store, journal)?;
     let mut batches = Vec::new();
-    while let Some(batch) = replay.next()? {
+    while let Some(batch) = replay.next_coded()? {
         batches.push(batch);
     }
     let node = journal
@@ -253,6 +254,7 @@ fn encode(
     Ok(())
 }
 
+/// One column of all batches, in full or coded, whatever they are.
 fn joined(batches: &[RecordBatch], index: usize) -> Result<ArrayRef, ArrowError> {
     let parts: Vec<&dyn Array> = batches
         .iter()
@@ -260,34 +262,43 @@ fn joined(batches: &[RecordBatch], index: usize) -> Result<ArrayRef, ArrowError>
         .collect();
     match batches {
         [only] => Ok(Arc::clone(only.column(index))),
+        [first, ..] if first.column(index).data_type() == &coded::data_type() => {
+            Ok(Arc::new(coded::join(&parts)?))
+        }
         _ => concat(&parts),
     }
 }
 
 /// Rows by user (none first), time and number. Users are ranked once, so that the sort compares integers.
 fn order(batches: &[RecordBatch]) -> Result<UInt32Array, SealError> {
+    let unfit = || ArrowError::SchemaError("user or time has another type".to_owned());
+    let columns = batches.iter().map(|batch| {
+        let cells = Cells::new(batch);
+        cells.texts(Col::user).zip(cells.times()).ok_or_else(unfit)
+    });
+    let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
     let mut ranks: HashMap<&str, u32> = HashMap::new();
-    for batch in batches {
-        ranks.extend(
-            Cells::new(batch)
-                .text(Col::user)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|user| (user, 0)),
-        );
+    for (users, _) in &columns {
+        ranks.extend(users.each().map(|user| (user, 0)));
     }
     let mut users: Vec<&str> = ranks.keys().copied().collect();
     users.sort_unstable();
     ranks.extend(users.into_iter().zip(1..));
+    let rank = |user: Option<&str>| user.and_then(|user| ranks.get(user)).copied().unwrap_or(0);
     let mut keys = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
-    for batch in batches {
-        let cells = Cells::new(batch);
-        let (Some(users), Some(times)) = (cells.text(Col::user), cells.times()) else {
-            return Err(ArrowError::SchemaError("user or time has another type".to_owned()).into());
+    for (users, times) in columns {
+        let known: Vec<u32> = match users {
+            Texts::Coded(_, texts) => texts.iter().map(rank).collect(),
+            Texts::Plain(_) => Vec::new(),
         };
-        for (user, time) in users.iter().zip(times.values()) {
-            let rank = user.and_then(|user| ranks.get(user)).copied().unwrap_or(0);
+        for (row, time) in times.values().iter().enumerate() {
+            let rank = match users {
+                Texts::Coded(..) => users
+                    .code(row)
+                    .and_then(|code| known.get(usize::from(code)))
+                    .map_or(0, |rank| *rank),
+                Texts::Plain(_) => rank(users.get(row)),
+            };
             let at = u32::try_from(keys.len())
                 .map_err(|_| ParquetError::General("too many rows".to_owned()))?;
             keys.push((rank, *time, at));
@@ -385,7 +396,7 @@ impl Facts {
             self.latest = self.latest.max(time);
             self.rows += 1;
         }
-        for kind in cells.text(Col::kind).into_iter().flatten().flatten() {
+        for kind in cells.texts(Col::kind).into_iter().flat_map(Texts::each) {
             if !self.kinds.contains(kind) {
                 self.kinds.insert(kind.to_owned());
             }

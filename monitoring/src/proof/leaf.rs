@@ -6,14 +6,15 @@
 //! column always has a value — is left out, so a column that did not exist yet changes no leaf.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, UInt16Array, UInt32Array};
 use arrow::datatypes::{DataType, UInt16Type, UInt64Type};
-use weir_evidence::{GROUPS, Hash, LeafMaker, NO_FIELDS, Salts, Secret, Tag};
+use weir_evidence::{GROUPS, Hash, LeafMaker, NO_FIELDS, Salts, Secret, Tag, put_field};
 
 use super::names::{Names, Slot, Source};
 use crate::adapt::Cells;
+use crate::coded::Texts;
 use crate::record::{Col, columns};
 
 /// Fields that are disclosed or withheld together.
@@ -126,6 +127,7 @@ fn places() -> &'static [Place] {
 /// The values of a column.
 enum Values<'a> {
     Text(&'a StringArray),
+    Coded(CodedFields<'a>),
     Long(&'a [u64]),
     Short(&'a [u16]),
     MaybeInt(&'a UInt32Array),
@@ -133,11 +135,14 @@ enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn of(batch: &'a RecordBatch, col: Col) -> Option<Values<'a>> {
-        let cells = Cells::new(batch);
+    fn of(batch: &'a RecordBatch, place: &Place) -> Option<Values<'a>> {
+        let (cells, col) = (Cells::new(batch), place.col);
         let column = batch.columns().get(col.index())?;
         Some(match column.data_type() {
-            DataType::Utf8 => Values::Text(cells.text(col)?),
+            DataType::Utf8 | DataType::Dictionary(..) => match cells.texts(col)? {
+                Texts::Plain(texts) => Values::Text(texts),
+                Texts::Coded(codes, texts) => Values::Coded(CodedFields::new(codes, texts, place)?),
+            },
             DataType::UInt64 => Values::Long(cells.numbers::<UInt64Type>(col)?.values()),
             DataType::UInt16 => Values::Short(cells.numbers::<UInt16Type>(col)?.values()),
             DataType::UInt32 => Values::MaybeInt(cells.numbers(col)?),
@@ -158,6 +163,10 @@ impl<'a> Values<'a> {
                 "" if !is_nullable => Ok(()),
                 text => field(text.as_bytes()),
             },
+            Values::Coded(coded) => match coded.get(row).split_at_checked(HEAD) {
+                Some((_, text)) => field(text),
+                None => Ok(()),
+            },
             Values::MaybeInt(numbers) if numbers.is_valid(row) => {
                 field(&numbers.value(row).to_be_bytes())
             }
@@ -175,6 +184,48 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Number and length before the value of a field.
+const HEAD: usize = 3;
+
+/// A column of which few values differ: each of them as a field, made once a batch.
+struct CodedFields<'a> {
+    codes: &'a UInt16Array,
+    bytes: Vec<u8>,
+    /// Where the field of each code ends; one that holds nothing is empty.
+    ends: Vec<usize>,
+}
+
+impl<'a> CodedFields<'a> {
+    /// None when a text is longer than a field can say.
+    fn new(codes: &'a UInt16Array, texts: &StringArray, place: &Place) -> Option<CodedFields<'a>> {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(texts.len() + 1));
+        ends.push(0);
+        for text in texts {
+            let text = text.unwrap_or_default();
+            if place.is_nullable || !text.is_empty() {
+                put_field(&mut bytes, place.id, text.as_bytes()).ok()?;
+            }
+            ends.push(bytes.len());
+        }
+        Some(CodedFields { codes, bytes, ends })
+    }
+
+    /// The field of a row; empty when the row has none.
+    #[inline]
+    fn get(&self, row: usize) -> &[u8] {
+        let code = self
+            .codes
+            .values()
+            .get(row)
+            .filter(|_| self.codes.is_valid(row));
+        let ends = code.and_then(|code| self.ends.get(usize::from(*code)..));
+        match ends {
+            Some([begin, end, ..]) => self.bytes.get(*begin..*end).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+}
+
 /// The fields of the rows of one batch, by group, as their commitments take them.
 pub struct Fields<'a>([Vec<(&'static Place, Values<'a>)>; GROUPS]);
 
@@ -186,13 +237,27 @@ impl<'a> Fields<'a> {
     pub fn new(batch: &'a RecordBatch) -> Result<Fields<'a>, String> {
         let mut groups: [Vec<(&Place, Values<'_>)>; GROUPS] = Default::default();
         for place in places() {
-            let values = Values::of(batch, place.col)
+            let values = Values::of(batch, place)
                 .ok_or_else(|| format!("{} is of another type", place.col.name()))?;
             if let Some(group) = groups.get_mut(place.group as usize) {
                 group.push((place, values));
             }
         }
         Ok(Fields(groups))
+    }
+
+    /// Gives the fields of a group that a row has to the maker of its leaf, as [`Fields::each`] would.
+    fn put(&self, group: Group, row: usize, maker: &mut LeafMaker) -> Result<(), String> {
+        for (place, values) in self.0.get(group as usize).into_iter().flatten() {
+            if let Values::Coded(coded) = values {
+                maker.fields(coded.get(row));
+                continue;
+            }
+            values
+                .put(row, place.is_nullable, |value| maker.field(place.id, value))
+                .map_err(|error| format!("{}: {error}", place.col.name()))?;
+        }
+        Ok(())
     }
 
     /// Hands over number and value of each field of a group that a row has, in the order of the commitment.
@@ -217,7 +282,8 @@ impl<'a> Fields<'a> {
 /// Makes the leaves of the rows of one file.
 #[derive(Debug)]
 pub(crate) struct Leaves {
-    maker: LeafMaker,
+    /// Two, since two rows are hashed in little more than the time of one.
+    makers: [LeafMaker; 2],
     names: Names,
     /// Commitments to content, which may be all that is left of it.
     contents: BTreeMap<u64, Hash>,
@@ -253,8 +319,9 @@ impl Leaves {
 
     /// Of a file of which rows, or the content of some, may be gone.
     pub(crate) fn with(salts: Salts, names: Source, contents: BTreeMap<u64, Hash>) -> Leaves {
+        let salts = Arc::new(salts);
         Leaves {
-            maker: LeafMaker::with(salts),
+            makers: [0, 1].map(|_| LeafMaker::with(Arc::clone(&salts))),
             names: Names::new(names),
             contents,
         }
@@ -275,34 +342,96 @@ impl Leaves {
             .ok_or("seq is no number")?
             .values();
         let times = cells.times().ok_or("time is no moment")?.values();
-        let users = cells.text(Col::user).ok_or("user is no text")?;
+        let users = cells.texts(Col::user).ok_or("user is no text")?;
         let fields = Fields::new(batch)?;
         let Leaves {
-            maker,
+            makers: [one, other],
             names,
             contents,
         } = self;
-        for (row, ((seq, time), user)) in numbers.iter().zip(times).zip(users).enumerate() {
-            let of = names.find(user);
-            maker.begin(*seq, *time, of.map_or(Tag::NONE, |(_, tag)| tag));
-            for group in Group::ALL {
-                maker.group(group as u8);
-                fields.each(group, row, |id, value| maker.field(id, value))?;
-            }
-            if let Some(commitment) = contents.get(seq) {
+        let mut whose = Whose::new(users, names);
+        let mut fill = |maker: &mut LeafMaker, row: usize| -> Result<Filled, String> {
+            let seq = numbers.get(row).copied().unwrap_or_default();
+            let time = times.get(row).copied().unwrap_or_default();
+            let of = whose.find(row);
+            maker.begin(seq, time, of.map_or(Tag::NONE, |(_, tag)| tag));
+            if let Some(commitment) = contents.get(&seq) {
                 maker.put(Group::Content as u8, commitment);
             }
-            let hash = maker.finish();
-            take(Leaf {
-                row,
-                seq: *seq,
-                time: *time,
-                of,
-                hash: of.map(|_| hash),
-                maker,
-            });
+            for group in Group::ALL {
+                maker.group(group as u8);
+                fields.put(group, row, maker)?;
+            }
+            Ok(Filled { row, seq, time, of })
+        };
+        let mut row = 0;
+        while row + 1 < batch.num_rows() {
+            let filled = [fill(one, row)?, fill(other, row + 1)?];
+            let hashes = LeafMaker::finish_two(one, other);
+            for ((filled, hash), maker) in filled.into_iter().zip(hashes).zip([&*one, &*other]) {
+                take(filled.leaf(hash, maker));
+            }
+            row += 2;
+        }
+        if row < batch.num_rows() {
+            let filled = fill(one, row)?;
+            take(filled.leaf(one.finish(), one));
         }
         Ok(())
+    }
+}
+
+/// A row whose fields its maker has.
+struct Filled {
+    row: usize,
+    seq: u64,
+    time: i64,
+    of: Option<(Slot, Tag)>,
+}
+
+impl Filled {
+    fn leaf(self, hash: Hash, maker: &LeafMaker) -> Leaf<'_> {
+        let Filled { row, seq, time, of } = self;
+        Leaf {
+            row,
+            seq,
+            time,
+            of,
+            hash: of.map(|_| hash),
+            maker,
+        }
+    }
+}
+
+/// Whose the rows of one batch are; a name that is coded is looked up once.
+struct Whose<'a> {
+    users: Texts<'a>,
+    names: &'a mut Names,
+    known: Vec<Option<(Slot, Tag)>>,
+}
+
+impl<'a> Whose<'a> {
+    fn new(users: Texts<'a>, names: &'a mut Names) -> Whose<'a> {
+        Whose {
+            users,
+            names,
+            known: Vec::new(),
+        }
+    }
+
+    fn find(&mut self, row: usize) -> Option<(Slot, Tag)> {
+        let Some(code) = self.users.code(row).map(usize::from) else {
+            return self.names.find(self.users.get(row));
+        };
+        if let Some(of) = self.known.get(code).copied().flatten() {
+            return Some(of);
+        }
+        let of = self.names.find(self.users.get(row));
+        self.known.resize(self.known.len().max(code + 1), None);
+        if let Some(place) = self.known.get_mut(code) {
+            *place = of;
+        }
+        of
     }
 }
 
