@@ -353,8 +353,8 @@ fn a_script_of_an_http_page_cannot_acknowledge_the_notice_for_whoever_opened_it_
     let before = ledger();
     let told = browser.evaluate(ATTACK).unwrap();
     assert_eq!(told.lines().count(), 11, "every way was tried: {told}");
+    assert_eq!(ledger(), before, "{told}");
     assert!(!told.contains("READ"), "{told}");
-    assert_eq!(ledger(), before);
     let bet = origin.url("bet.test", "/roulette");
     let blocked = weir.ask(&Request::get(&bet).user("anna", PASSWORD));
     let row = site.record(&[("event", blocked.field("weir-event"))]);
