@@ -279,7 +279,10 @@ fn lm_28_what_somebody_types_about_a_mandatory_address_stands_in_no_row_and_no_a
             "records", "hold", "--case", &case, "--role", "dpo", "--reason", text, "--user", "anna",
         ]);
     }
-    let kinds = ["--kind", "read,dispute,hold"];
+    let end = ["basis", "end", "--role", "head", "--reason", spellings[1]];
+    site.succeed(&end);
+    site.record(&[("kind", "authorisation")]);
+    let kinds = ["--kind", "read,dispute,hold,authorisation"];
     let rows = site.records(&kinds);
     assert!(rows.len() >= spellings.len() * 6, "{}", rows.len());
     let audit = std::fs::read_to_string(site.path("state/audit.jsonl")).unwrap();
