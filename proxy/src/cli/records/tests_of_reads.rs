@@ -91,24 +91,23 @@ fn lm_12_filters_that_leave_few_people_need_a_case_whatever_they_are_called_and_
         &["top", "--purpose", "facts", "--by", "host"],
     ];
     let filters = [["--host", "a.example"], ["--from", "2026-09-14T08:00:02Z"]];
-    for command in commands {
-        for filter in filters {
-            let line = [command, &filter[..]].concat();
-            let told = refused(&line, &loaded);
-            assert!(
-                told.contains("fewer than 3 people") && told.contains("--case"),
-                "{told}"
-            );
-            said(&[&line[..], &["--case", "C-1"]].concat(), &loaded);
-        }
-        // Whoever asks about everybody singles nobody out, and filters that leave nobody hide nobody.
+    for (command, filter) in commands.into_iter().zip(filters.into_iter().cycle()) {
+        let line = [command, &filter[..]].concat();
+        let told = refused(&line, &loaded);
+        assert!(
+            told.contains("fewer than 3 people") && told.contains("--case"),
+            "{told}"
+        );
+        said(&[&line[..], &["--case", "C-1"]].concat(), &loaded);
+        // Whoever asks about everybody singles nobody out.
         said(command, &loaded);
-        said(&[command, &["--group", "nobody"][..]].concat(), &loaded);
     }
+    // Filters that leave nobody hide nobody.
+    said(&[commands[0], &["--group", "nobody"][..]].concat(), &loaded);
     let reads = reads(&loaded);
     let denied = reads.iter().filter(|read| read["end"] == "refused");
     assert!(denied.clone().all(|read| read["denied"].is_string()));
-    assert_eq!(denied.count(), commands.len() * filters.len());
+    assert_eq!(denied.count(), commands.len());
 }
 
 #[test]
