@@ -133,17 +133,34 @@ fn file_name(text: &str) -> Result<(), String> {
 
 /// A path, or a URL when it starts like one.
 pub(crate) fn place(text: &str) -> Result<Place, String> {
-    let web = ["http://", "https://"];
+    let web = ["http:", "https:"];
     let lower = text.to_ascii_lowercase();
     if web.iter().any(|scheme| lower.starts_with(scheme)) {
         return Target::parse_absolute(text)
             .map(Place::Url)
-            .map_err(|error| format!("{text:?} is no URL that can be asked: {error}"));
+            .map_err(|error| format!("{:?} is no URL that can be asked: {error}", shown(text)));
     }
     ensure(!text.contains("://"), || {
-        format!("{text:?} is neither a path nor an http(s) URL")
+        format!("{:?} is neither a path nor an http(s) URL", shown(text))
     })?;
     path(text).map(|()| Place::File(text.into()))
+}
+
+/// A faulty URL as it may be told: what could be a password or a token is left out (LM-10).
+fn shown(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, behind) = rest.split_at(end);
+    let (mark, host) = match authority.rsplit_once('@') {
+        Some((_, host)) => ("\u{2026}@", host),
+        None => ("", authority),
+    };
+    let behind = if behind.len() > 1 {
+        "/\u{2026}"
+    } else {
+        behind
+    };
+    format!("{scheme}://{mark}{host}{behind}")
 }
 
 fn path(text: &str) -> Result<(), String> {

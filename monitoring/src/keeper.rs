@@ -56,8 +56,6 @@ pub(crate) struct Keeper {
     pub(crate) tasks: Receiver<Task>,
     pub(crate) writer: SyncSender<Message>,
     pub(crate) ids: Arc<EventIds>,
-    pub(crate) retain: Duration,
-    pub(crate) retain_content: Duration,
     /// When the keeper began, by the clock that never steps and by the wall clock.
     pub(crate) began: (Instant, i64),
 }
@@ -235,14 +233,15 @@ impl Keeper {
         if !is_ready && !held.is_empty() {
             return false;
         }
-        match retain::due(&self.store, self.retain, now) {
+        let (retain, retain_content) = self.shared.retention();
+        match retain::due(&self.store, retain, now) {
             Ok(periods) => periods.iter().for_each(|due| self.expire(due, &held)),
             Err(error) => self.note(format!("cannot look for periods to remove: {error}")),
         }
         if !is_ready {
             return false;
         }
-        match retain::due_content(&self.store, self.retain_content, now) {
+        match retain::due_content(&self.store, retain_content, now) {
             Ok(periods) => periods
                 .iter()
                 .for_each(|period| self.expire_content(*period, &held)),

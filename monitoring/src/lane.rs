@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use weir_evidence::SealedFile;
 
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     unsigned: AtomicBool,
     spare: Mutex<Vec<Vec<Record>>>,
     health: Mutex<RecorderHealth>,
+    /// How long records are kept, and content of theirs.
+    retention: Mutex<(Duration, Duration)>,
 }
 
 impl Shared {
@@ -94,7 +97,25 @@ impl Shared {
             unsigned: AtomicBool::new(false),
             spare: Mutex::default(),
             health: Mutex::default(),
+            retention: Mutex::new((Duration::MAX, Duration::MAX)),
         }
+    }
+
+    /// From the next look on periods go by these.
+    pub(crate) fn set_retention(&self, retain: Duration, retain_content: Duration) {
+        let mut retention = self
+            .retention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *retention = (retain, retain_content);
+    }
+
+    /// How long records are kept, and content of theirs.
+    pub(crate) fn retention(&self) -> (Duration, Duration) {
+        *self
+            .retention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many of `count` records may enter the queue.

@@ -75,6 +75,7 @@ impl Recorder {
         let ids = Arc::new(EventIds::new());
         let opening = opening_rows(&ids, clock.wall(), &found);
         let shared = Arc::new(Shared::new(settings.queue));
+        shared.set_retention(settings.retain, settings.retain_content);
         found
             .journals
             .into_iter()
@@ -89,8 +90,6 @@ impl Recorder {
             writer: writer.clone(),
             ids: Arc::clone(&ids),
             node: settings.node.clone(),
-            retain: settings.retain,
-            retain_content: settings.retain_content,
             began: (Instant::now(), clock::now()),
         };
         let parts = Parts {
@@ -128,6 +127,12 @@ impl Recorder {
     /// How often each thread is to call [`Lane::flush`].
     pub fn flush_interval(&self) -> Duration {
         self.flush
+    }
+
+    /// Has records, and content of theirs, kept for so long from the next hourly look on. Takes effect at once for
+    /// [`Recorder::retain`].
+    pub fn set_retention(&self, retain: Duration, retain_content: Duration) {
+        self.shared.set_retention(retain, retain_content);
     }
 
     /// How the recorder is.

@@ -6,25 +6,45 @@
 
 /// Names behind which a secret stands.
 const NAMES: &[&str] = &[
+    "access-token",
+    "access_key",
     "access_token",
+    "accesskey",
     "accesstoken",
     "api-key",
+    "api-token",
     "api_key",
+    "api_token",
     "apikey",
+    "apitoken",
     "auth",
+    "auth-token",
+    "auth_token",
+    "authorization",
     "authtoken",
     "bearer",
+    "client-secret",
+    "client_secret",
+    "clientsecret",
     "code",
+    "cookie",
     "credential",
+    "csrf",
+    "csrf_token",
+    "csrftoken",
+    "id-token",
     "id_token",
     "jsessionid",
     "jwt",
     "key",
+    "login_token",
     "magic-link",
     "magic_link",
     "magiclink",
     "otp",
+    "pass",
     "passcode",
+    "passphrase",
     "passwd",
     "password",
     "password-reset",
@@ -32,20 +52,36 @@ const NAMES: &[&str] = &[
     "passwordreset",
     "phpsessid",
     "pin",
+    "private_key",
+    "privatekey",
+    "psw",
+    "pswd",
+    "pw",
     "pwd",
+    "refresh-token",
     "refresh_token",
     "reset-password",
     "reset_password",
     "resetpassword",
     "secret",
+    "secret-key",
+    "secret_key",
+    "secretkey",
+    "sessid",
     "session",
+    "session-id",
+    "session-token",
     "session_id",
+    "session_token",
     "sessionid",
+    "sessiontoken",
     "sid",
     "sig",
     "signature",
     "ticket",
     "token",
+    "xsrf",
+    "xsrf_token",
 ];
 /// Beginnings of keys of well-known services.
 const BEGINNINGS: &[&str] = &[
@@ -72,18 +108,47 @@ const RANDOM: usize = 20;
 /// One that changes between capitals, small letters and digits so often is none either.
 const SHORT_RANDOM: usize = 14;
 
-/// Names that, as parts of a path, as often announce something else: `/code/python`, `/pin/123`.
-const AMBIGUOUS: &[&str] = &["auth", "code", "key", "pin", "sid", "sig", "ticket"];
+/// Endings of names that people make up: `new_password`, `x-api-key`.
+const ENDINGS: &[&str] = &[
+    "api-key",
+    "api_key",
+    "apikey",
+    "passphrase",
+    "passwd",
+    "password",
+    "secret",
+    "sessionid",
+    "token",
+];
 
-/// Whether the name of a value (`name=value`) says that the value is a secret.
+/// Names that, as parts of a path, as often announce something else: `/code/python`, `/pin/123`.
+const AMBIGUOUS: &[&str] = &[
+    "auth", "code", "cookie", "key", "pass", "pin", "sid", "sig", "ticket",
+];
+/// Those that before a colon announce a page as often: `/wiki/Key:Building`.
+const TITLES: &[&str] = &["auth", "code", "cookie", "key", "ticket"];
+
+/// Whether the name of a value (`name=value`) says that the value is a secret. What stands around it, such as quotes, does not count.
 pub(crate) fn names_secret(name: &str) -> bool {
-    let name = name.trim().to_ascii_lowercase();
+    let name = bare(name);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     NAMES.contains(&&*name)
+        || (ENDINGS.iter().any(|ending| name.ends_with(ending)) && name.chars().all(is_word))
+}
+
+/// Whether the name of a value behind a colon (`name:value`) says that the value is a secret.
+pub(crate) fn pairs_secret(name: &str) -> bool {
+    names_secret(name) && !TITLES.contains(&&*bare(name))
 }
 
 /// Whether a part of a path says that the part behind it is a secret (`/token/...`).
 pub(crate) fn announces_secret(part: &str) -> bool {
-    names_secret(part) && !AMBIGUOUS.contains(&&*part.trim().to_ascii_lowercase())
+    names_secret(part) && !AMBIGUOUS.contains(&&*bare(part))
+}
+
+fn bare(name: &str) -> String {
+    let quotes = ['"', '\'', '{', '}', '[', ']', '(', ')', ' '];
+    name.trim().trim_matches(quotes).to_ascii_lowercase()
 }
 
 /// Whether a part of a path, or a word of a search, is a secret by its look.
@@ -154,6 +219,9 @@ mod tests {
             assert!(!looks_secret(word), "{word}");
         }
         assert!(announces_secret("Token") && !announces_secret("pin"));
+        assert!(announces_secret("forgot-password") && !announces_secret("pass"));
+        assert!(pairs_secret("PW") && pairs_secret("pass") && !pairs_secret("Key"));
+        assert!(names_secret("{\"new_password\"") && !names_secret("design-tokens"));
         assert!(names_secret("Token") && names_secret("API_KEY") && !names_secret("page"));
     }
 }

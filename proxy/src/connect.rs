@@ -12,6 +12,7 @@ use crate::dial;
 use crate::framing::{self, RawHead};
 use crate::hello::{self, Peek};
 use crate::identify::{self, Who};
+use crate::law::notice;
 use crate::pool::{Connection, Key};
 use crate::reply::Answer;
 use crate::snapshot::Snapshot;
@@ -204,6 +205,9 @@ async fn open(
     // What a mandatory list has is a hit, whatever else would be answered before it is decided on.
     if mandatory.is_none() {
         decision::not_a_loop(conn, &parsed.fields)?;
+        if notice::is_own(snapshot, &host) {
+            return Err(notice::no_tunnel());
+        }
     }
     let content = match (content(snapshot, port), mandatory) {
         (Some(content), _) => content,

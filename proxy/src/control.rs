@@ -3,6 +3,7 @@
 //! Decides which state of a part is well, worth a look, or failing.
 
 use crate::law;
+use crate::recording;
 use crate::reload;
 use crate::sealed;
 use crate::shared::Shared;
@@ -110,6 +111,17 @@ impl Console {
         }
     }
 
+    /// Logs that could not be continued: silence would let them be forgotten, with what they alone prove (LM-31).
+    fn records_log(&self) -> Option<Check> {
+        let settings = &self.shared.snapshot.load().settings;
+        let told = recording::aside(settings);
+        (!told.is_empty()).then(|| Check {
+            name: "records-log",
+            state: State::Warning,
+            detail: told.join("; "),
+        })
+    }
+
     fn configuration(&self) -> Check {
         let told = self
             .reloads
@@ -164,6 +176,18 @@ impl Console {
         }
     }
 
+    /// LM-06: the notice is given once a year.
+    fn reminder(&self) -> Option<Check> {
+        let snapshot = self.shared.snapshot.load();
+        let ledger = &self.shared.law.ledger;
+        let told = ledger.reminder(&snapshot.settings.notice, law::now())?;
+        Some(Check {
+            name: "notice",
+            state: State::Warning,
+            detail: told,
+        })
+    }
+
     /// AF-02: each slot is told of, and one without a fresh list is never well.
     fn mandatory(&self) -> Check {
         let snapshot = self.shared.snapshot.load();
@@ -197,11 +221,13 @@ impl Control for Console {
             checks: [
                 Some(self.records()),
                 Some(self.records_key()),
+                self.records_log(),
                 self.witnesses(),
                 Some(self.configuration()),
                 Some(self.lists()),
                 Some(self.mandatory()),
                 Some(self.authorisation()),
+                self.reminder(),
             ]
             .into_iter()
             .flatten()

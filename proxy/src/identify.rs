@@ -9,7 +9,7 @@ use crate::login::Outcome;
 use crate::reply::Answer;
 use crate::snapshot::Snapshot;
 use crate::task::Task;
-use crate::users::User;
+use crate::users::{self, User};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 use std::borrow::Cow;
@@ -101,7 +101,7 @@ pub(crate) fn who(
         _ => Identity::Guest,
     };
     let key: Arc<str> = match (&subject.user, device) {
-        (Some(name), _) => format!("user:{name}").into(),
+        (Some(name), _) => user_key(name).into(),
         (None, Some(device)) => format!("device:{}", device.name).into(),
         (None, None) => address_key(address),
     };
@@ -114,6 +114,12 @@ pub(crate) fn who(
         profile: Arc::clone(snapshot.policy.profile_name(subject.profile)),
         subject,
     })
+}
+
+/// What a person is counted and told by, however their name is spelt: in the users' file, at a `[[device]]`, in a record or by
+/// whoever types a command.
+pub(crate) fn user_key(name: &str) -> String {
+    format!("user:{}", users::key(name))
 }
 
 /// Nothing but the address is known: whoever can take another one gains nothing by it.

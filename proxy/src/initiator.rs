@@ -107,17 +107,33 @@ pub(crate) fn is_document(method: &Method, fields: &HeaderMap) -> bool {
     method == Method::GET && takes_html && is_shown
 }
 
-/// Whether a form was sent from a page of this very place, as browsers say it with each.
+/// Whether a form was sent from a page of this very place, as browsers say it with each, and for an answer that is shown: what
+/// Fetch Metadata says of it, where a browser sends that, must agree.
 pub(crate) fn is_sent_from(fields: &HeaderMap, place: &str) -> bool {
     let Said::Once(origin) = said(fields, &header::ORIGIN) else {
         return false;
     };
+    let agrees = |name: HeaderName, wanted: &str| match said(fields, &name) {
+        Said::Nothing => true,
+        Said::Once(text) => text == wanted,
+        Said::Unclear => false,
+    };
+    if !agrees(SITE, "same-origin") || !agrees(MODE, "navigate") || !agrees(DEST, "document") {
+        return false;
+    }
     let origin: Option<Uri> = origin.parse().ok();
     origin.is_some_and(|origin| {
         let authority = origin.authority().map(|authority| authority.as_str());
         origin.scheme_str() == Some("http")
             && authority.is_some_and(|authority| authority.eq_ignore_ascii_case(place))
     })
+}
+
+/// Whether a script or frame of another page asks, as far as browsers say so: what it may not see is not even sent.
+pub(crate) fn is_embedded(fields: &HeaderMap) -> bool {
+    fields.contains_key(header::ORIGIN)
+        || !matches!(said(fields, &MODE), Said::Nothing | Said::Once("navigate"))
+        || !matches!(said(fields, &DEST), Said::Nothing | Said::Once("document"))
 }
 
 fn tells_advance(text: &str) -> bool {
@@ -343,11 +359,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_script_or_a_frame_asks_for_is_told_from_what_is_shown_as_a_page_lm_06() {
+        for text in ["", "mode=navigate|dest=document|site=none", "accept=*/*"] {
+            assert!(!is_embedded(&fields(text)), "{text}");
+        }
+        for text in [
+            "origin=http://a.example",
+            "origin=null",
+            "mode=cors|dest=empty|site=cross-site",
+            "mode=no-cors|dest=image|site=cross-site",
+            "mode=navigate|dest=iframe|site=cross-site",
+        ] {
+            assert!(is_embedded(&fields(text)), "{text}");
+        }
+    }
+
+    #[test]
     fn a_form_counts_only_when_it_comes_from_its_own_page_lm_06() {
         let from = |text: &str| is_sent_from(&fields(text), "a.example:8080");
         assert!(from("origin=http://a.example:8080"));
+        assert!(from(
+            "origin=http://a.example:8080|mode=navigate|dest=document|site=same-origin|user=?1"
+        ));
         for text in [
             "",
+            "origin=http://a.example:8080|site=cross-site",
+            "origin=http://a.example:8080|mode=no-cors|dest=empty|site=same-origin",
+            "origin=http://a.example:8080|site=same-origin|site=same-origin",
             "origin=null",
             "origin=http://a.example",
             "origin=https://a.example:8080",

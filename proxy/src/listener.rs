@@ -53,6 +53,26 @@ pub(crate) fn is_free(address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
+/// Why nothing listens at an address, with what to do about it. `what` listens there, by the configuration's `key`.
+pub(crate) fn told(what: &str, key: &str, address: SocketAddr, error: &io::Error) -> String {
+    let port = address.port();
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program listens there, perhaps another Weir that still runs or drains; `ss -ltnp 'sport = :{port}'`, as root, \
+             names it. End that one, or choose another address"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has this address; `ip address` shows those there are"
+                .to_owned()
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "port {port} needs the capability CAP_NET_BIND_SERVICE; choose one above 1023, or grant it"
+        ),
+        _ => return format!("{what} cannot listen at {address} ({key}): {error}"),
+    };
+    format!("{what} cannot listen at {address} ({key}): {error}: {hint}")
+}
+
 /// Accepts until the process drains.
 pub(crate) async fn accept(worker: Rc<Worker>, listener: TcpListener, entrance: Rc<Entrance>) {
     let shared = std::sync::Arc::clone(&worker.shared);
@@ -121,5 +141,40 @@ impl Drop for Open {
         if std::thread::panicking() {
             self.0.shared.metrics.panics.inc();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_hinders_a_listener_is_told_with_its_key_and_what_to_do() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = is_free(address).unwrap_err();
+        let text = told("listener \"main\"", "listener[1].address", address, &error);
+        let port = address.port();
+        for part in [
+            "listener \"main\"",
+            &*format!("{address} (listener[1].address)"),
+            "another Weir",
+            &*format!("ss -ltnp 'sport = :{port}'"),
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        // Of the documentation: no machine has it.
+        let nobody = "192.0.2.1:3128".parse().unwrap();
+        let text = told(
+            "console",
+            "console.address",
+            nobody,
+            &bind(nobody).unwrap_err(),
+        );
+        assert!(
+            text.contains("no interface") && text.contains("console.address"),
+            "{text}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! How this Weir's configuration says that records are kept: for the recorder, and for whoever reads them by command.
 
 use weir_config::Settings;
+use weir_monitoring::proof::{self, Aside};
 use weir_monitoring::{KekSource, KeyError, RecorderSettings, Store};
 
 /// What the recorder is told.
@@ -39,4 +40,28 @@ pub(crate) fn kek(settings: &Settings) -> Result<KekSource, KeyError> {
 pub(crate) fn store(settings: &Settings) -> Result<Store, KeyError> {
     let directory = settings.records_directory();
     Store::open(&directory, &kek(settings)?, &settings.records.tenant)
+}
+
+/// What is to be said of logs that could not be continued and were set aside, with what to do about each.
+pub(crate) fn aside(settings: &Settings) -> Vec<String> {
+    let directory = settings.records_directory();
+    let place = proof::log_directory(&directory, "");
+    let told = |Aside { name, is_plain }: &Aside| {
+        let why = match is_plain {
+            true => {
+                "it is of a Weir from before records were encrypted, and neither it nor the journals and segments of that time \
+                 are read by this one"
+            }
+            false => "a gap row of that start says why",
+        };
+        format!(
+            "the log in {} could not be continued and was set aside: {why}. What it covered is proved by it alone: keep a copy \
+             with the backups, check that with `weir-verify`, then move it out of {}",
+            place.join(name).display(),
+            place.display()
+        )
+    };
+    // A directory that cannot be listed is told by the recorder.
+    let aside = proof::aside(&directory).unwrap_or_default();
+    aside.iter().map(told).collect()
 }

@@ -18,8 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use weir_categories::Index;
-use weir_config::{Fault, Faults, Loaded, Settings};
+use weir_config::{Fault, Faults, Loaded, Records, Settings};
 use weir_monitoring::{End, Kind, Record};
 
 /// What is read, as it is told.
@@ -261,6 +262,7 @@ where
     // Held across the build on purpose: a second reload waits for the first.
     let _turn = state.turn.lock().await;
     let old = shared.snapshot.load_full();
+    let before = old.settings.records.clone();
     let built = tokio::task::spawn_blocking(move || {
         let new = build(&old)?;
         if new.policy_version != old.policy_version {
@@ -290,6 +292,8 @@ where
                 note.push_str("; ");
                 note.push_str(&missing);
             }
+            note.push_str(&kept_otherwise(&before, &new.settings.records));
+            shared.retain(&new.settings.records);
             shared.snapshot.store(Arc::new(new));
             Ok(note)
         }
@@ -302,6 +306,29 @@ where
     tell(shared, &outcome);
     state.set_fault(what, covered, outcome.err());
     done
+}
+
+/// What is gone sooner or later than before: what goes by it within the hour is gone for good, so it is told.
+fn kept_otherwise(old: &Records, new: &Records) -> String {
+    let days = |time: Duration| format!("{:.1} days", time.as_secs_f64() / 86_400.0);
+    let mut told = String::new();
+    for (key, old, new) in [
+        ("records.retain", old.retain, new.retain),
+        (
+            "records.retain_content",
+            old.retain_content,
+            new.retain_content,
+        ),
+    ] {
+        if old != new {
+            told.push_str(&format!(
+                "; {key} is {} from now on, was {}",
+                days(new),
+                days(old)
+            ));
+        }
+    }
+    told
 }
 
 fn tell(shared: &Shared, outcome: &Result<String, String>) {

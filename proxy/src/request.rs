@@ -114,6 +114,16 @@ async fn serve(
     {
         return Ok(response);
     }
+    let asking = notice::Asking {
+        conn,
+        snapshot,
+        task,
+        who: &who,
+        target: &target,
+    };
+    if mandatory.is_none() && notice::is_own(snapshot, &target.host) {
+        return asking.serve(&path, request).await;
+    }
     let ports = &snapshot.settings.egress.ports;
     let is_open = ports.iter().any(|range| range.contains(target.port));
     if mandatory.is_none() && !is_open {
@@ -128,15 +138,8 @@ async fn serve(
     if request.method() == Method::POST && path == CONTINUE_PATH && mandatory.is_none() {
         return proceed(conn, snapshot, task, &who, &target, request).await;
     }
-    let asking = notice::Asking {
-        conn,
-        snapshot,
-        task,
-        who: &who,
-        target: &target,
-    };
-    if mandatory.is_none() && notice::is_own(&target, &path) {
-        return asking.serve(&path, request).await;
+    if mandatory.is_none() && asking.is_way(&path, request.method()) {
+        return Ok(asking.lead());
     }
     // Kept apart from the request, which is rebuilt for the origin.
     let method = request.method().clone();
@@ -150,7 +153,7 @@ async fn serve(
     };
     let decided = decision::decide(conn, snapshot, task, &who, &asked)?;
     if asking.is_due(request.method(), request.headers()) {
-        return Ok(asking.show(&target.to_string()));
+        return Ok(asking.send(&target.to_string()));
     }
     let transfer = decision::transfer(conn, snapshot, task, &who, &decided, None)?;
     let length = request.body().size_hint().exact();

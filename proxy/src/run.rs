@@ -110,8 +110,16 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
     provenance::keep(&first);
     let sockets = bind(&first.settings)?;
     let console = first.settings.console.address;
-    listener::is_free(console).with_context(|| format!("console {console}"))?;
-    let console = listener::bind(console).with_context(|| format!("console {console}"))?;
+    let console = listener::is_free(console)
+        .and_then(|()| listener::bind(console))
+        .map_err(|error| {
+            anyhow!(listener::told(
+                "console",
+                "console.address",
+                console,
+                &error
+            ))
+        })?;
     let shared = share(first, descriptors)?;
     let control = Builder::new_current_thread().enable_all().build()?;
     control.block_on(serve(shared, origin, sockets, console, report))
@@ -119,19 +127,22 @@ fn start(loaded: Loaded) -> anyhow::Result<()> {
 
 /// One listening socket for each listener and thread.
 fn bind(settings: &Settings) -> anyhow::Result<Vec<Vec<TcpListener>>> {
-    for listener in &settings.listeners {
-        listener::is_free(listener.address)
-            .with_context(|| format!("listener {:?} at {}", listener.name, listener.address))?;
+    let listeners = || settings.listeners.iter().enumerate();
+    let told = |index: usize, listener: &weir_config::Listener, error: &std::io::Error| {
+        let (what, key) = (
+            format!("listener {:?}", listener.name),
+            format!("listener[{}].address", index + 1),
+        );
+        anyhow!(listener::told(&what, &key, listener.address, error))
+    };
+    for (index, listener) in listeners() {
+        listener::is_free(listener.address).map_err(|error| told(index, listener, &error))?;
     }
     (0..threads(settings))
         .map(|_| {
-            settings
-                .listeners
-                .iter()
-                .map(|listener| {
-                    listener::bind(listener.address).with_context(|| {
-                        format!("listener {:?} at {}", listener.name, listener.address)
-                    })
+            listeners()
+                .map(|(index, listener)| {
+                    listener::bind(listener.address).map_err(|error| told(index, listener, &error))
                 })
                 .collect()
         })

@@ -108,6 +108,14 @@ impl Shared {
         recorder.as_ref().map(Recorder::health).unwrap_or_default()
     }
 
+    /// Has the recorder keep records for as long as these settings say, from its next look on.
+    pub(crate) fn retain(&self, records: &weir_config::Records) {
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recorder) = &*recorder {
+            recorder.set_retention(records.retain, records.retain_content);
+        }
+    }
+
     /// Writes everything and ends recording.
     ///
     /// # Errors

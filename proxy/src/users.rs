@@ -362,7 +362,8 @@ pub(crate) fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-fn key(name: &str) -> String {
+/// The form in which two spellings of one person's name are the same.
+pub(crate) fn key(name: &str) -> String {
     name.to_lowercase()
 }
 

@@ -76,6 +76,24 @@ impl Acknowledgements {
         true
     }
 
+    /// Takes a token once: true when it is genuine and was not taken before. Bounded as clicks are, so a token that many others
+    /// displaced could be taken again while its page lives.
+    pub(crate) fn spend(&self, warned: Warned<'_>, to: &str, token: &str) -> bool {
+        let mac = token.split_once('.').and_then(|(_, mac)| unhex(mac));
+        let Some(digest) = mac.as_deref().and_then(<[u8]>::first_chunk) else {
+            return false;
+        };
+        if !self.is_genuine(warned, to, token) {
+            return false;
+        }
+        let now = Instant::now();
+        if self.clicks.len() >= self.most && !self.clicks.contains_key(digest) {
+            self.make_room(now);
+        }
+        let before = self.clicks.insert(*digest, now + PAGE_LIFE);
+        before.is_none_or(|until| until <= now)
+    }
+
     /// Drops an expired click of a few, else one of them: never looks through all, which many clicks would make dear.
     fn make_room(&self, now: Instant) {
         let few: Vec<([u8; 16], Instant)> = self
@@ -161,6 +179,19 @@ pub(crate) fn form_field(body: &[u8], name: &str) -> Option<String> {
         .and_then(|(_, value)| decoded(value))
 }
 
+/// A value as one field of a form or query carries it.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -219,6 +250,16 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_is_spent_is_taken_once() {
+        let clicks = Acknowledgements::new(10).unwrap();
+        let (one, other) = (clicks.token(WARNED, "x"), clicks.token(WARNED, "y"));
+        assert!(!clicks.spend(WARNED, "y", &one) && !clicks.spend(WARNED, "x", "ffff.00"));
+        assert!(clicks.spend(WARNED, "x", &one));
+        assert!(!clicks.spend(WARNED, "x", &one));
+        assert!(clicks.spend(WARNED, "y", &other));
+    }
+
+    #[test]
     fn an_invented_token_is_refused() {
         let clicks = Acknowledgements::new(10).unwrap();
         for token in [
@@ -266,6 +307,9 @@ mod tests {
             "http://x/ y"
         );
         assert_eq!(form_field(b"%74%6f=x", "to").unwrap(), "x");
+        let text = "http://x/?a=b&c=d+e%20\u{e9}";
+        let query = format!("to={}&by=1", encoded(text));
+        assert_eq!(form_field(query.as_bytes(), "to").unwrap(), text);
         assert_eq!(form_field(b"to=%zz", "to"), None);
         assert_eq!(form_field(b"to=%2", "to"), None);
         assert_eq!(form_field(b"x=1", "to"), None);

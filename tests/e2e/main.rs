@@ -16,6 +16,7 @@ mod policy;
 mod records;
 mod running;
 mod sources;
+mod starting;
 mod threats;
 mod traffic;
 mod tunnels;

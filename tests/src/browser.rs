@@ -255,10 +255,10 @@ fn command(proxy: SocketAddr, home: &Path, profile: &Path) -> Command {
     command
 }
 
-/// Everything of the test's own names goes through Weir. What the browser wants for itself (its maker's time,
+/// Everything of the test's own names, and Weir's own, goes through Weir. What the browser wants for itself (its maker's time,
 /// updates and accounts, which no switch turns off for good) goes nowhere, so that no test leaves the machine.
 fn pac(proxy: SocketAddr) -> String {
-    let test = "shExpMatch(host, '*.test')";
+    let test = "(shExpMatch(host, '*.test') || dnsDomainIs(host, '.weir.internal'))";
     format!(
         "function FindProxyForURL(url, host) {{ return {test} ? 'PROXY {proxy}' : 'PROXY 127.0.0.1:9'; }}"
     )

@@ -138,6 +138,16 @@ fn witnesses(settings: &Settings, report: &mut Report) {
     unique("records.witness", "name", names, report);
     for (index, witness) in settings.witnesses.iter().enumerate() {
         let key = format!("records.witness[{}].to", index + 1);
+        let ports = &settings.egress.ports;
+        if let Place::Url(url) = &witness.to
+            && !ports.iter().any(|range| range.contains(url.port))
+        {
+            let message = format!(
+                "port {} is not one of egress.ports, so no checkpoint gets there: add it to egress.ports",
+                url.port
+            );
+            report.warn(&key, message);
+        }
         match &witness.to {
             Place::File(path) if path.starts_with(&settings.state) => {
                 let message =

@@ -257,8 +257,11 @@ pub const SETTINGS: &[Key] = keys! {
     "notice.version", Name, r#""1""#,
         "Changed whenever people must be told anew: everybody is given the notice once more.";
     "notice.mode", Choice(NoticeMode::WORDS), r#""first-use""#,
-        "Whether browsers are shown the notice before their first page of an `http` address, or only where somebody opens \
-         `/.well-known/weir/notice` on any such address.";
+        "Whether browsers are sent to the notice before their first page of an `http` address, or only where somebody opens \
+         `http://<notice.host>/`, or `/.well-known/weir/notice` on any such address.";
+    "notice.host", Host, r#""notice.weir.internal""#,
+        "Name of Weir's own, at which browsers read and acknowledge the notice through the proxy. It needs no entry in DNS and must be \
+         the name of nothing else; with everything below it it is never asked of an origin.";
     "notice.language", Language, r#""en-GB""#,
         "Language of the school's own text, as it stands in the ledger.";
     "notice.text", Text(2000), r#""""#,

@@ -372,6 +372,8 @@ pub struct Notice {
     pub file: Option<PathBuf>,
     /// How long it counts for somebody who is known by an address alone.
     pub guests: Duration,
+    /// Weir's own name, at which the notice is read and acknowledged; never an address.
+    pub host: Host,
 }
 
 /// `[records]`

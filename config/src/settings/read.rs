@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
-use weir_host::Name;
+use weir_host::{Host, Name};
 
 use super::mandatory::with_built_in;
 use super::{
@@ -347,6 +347,18 @@ fn notice(section: &Section<'_, '_>, base: &Base) -> Notice {
             }
         }
     }
+    let host: Host = section.get("host");
+    let is_faulty = host
+        .as_address()
+        .is_some_and(|address| address.is_unspecified());
+    if !is_faulty
+        && host
+            .as_name()
+            .is_none_or(|name| !name.as_str().contains('.'))
+    {
+        let message = "a name with a dot is needed: browsers ask no proxy for addresses and plain names of their own network".to_owned();
+        section.fault_at(section.line(), "host", message);
+    }
     Notice {
         version: section.get("version"),
         mode: section.get("mode"),
@@ -354,6 +366,7 @@ fn notice(section: &Section<'_, '_>, base: &Base) -> Notice {
         text,
         file,
         guests: section.get("guests"),
+        host,
     }
 }
 

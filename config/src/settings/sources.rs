@@ -49,6 +49,16 @@ pub enum Place {
     Url(Target),
 }
 
+impl Place {
+    /// For people and logs: a URL without path and query, in which a token may stand (LM-10).
+    pub fn shown(&self) -> String {
+        match self {
+            Place::File(path) => path.display().to_string(),
+            Place::Url(target) => format!("{}://{}", target.scheme, target.authority()),
+        }
+    }
+}
+
 /// As the configuration writes it.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,12 +3,12 @@
 use super::{POLICY, assert_told, read};
 use crate::{HostSelector, PolicyFile, Settings};
 
-fn settings(text: &str) -> Settings {
+pub(super) fn settings(text: &str) -> Settings {
     read(text, POLICY).unwrap().settings
 }
 
 /// Messages of the warnings, with their keys.
-fn warned(settings: &str, policy: &str) -> Vec<String> {
+pub(super) fn warned(settings: &str, policy: &str) -> Vec<String> {
     let warnings = read(settings, policy).unwrap().warnings;
     warnings
         .iter()
@@ -452,122 +452,4 @@ fn a_list_source_is_stale_after_three_refreshes_unless_it_says_so() {
     let both = source("refresh = 'never'\nstale_after = '5h'\n");
     assert_eq!((both.refresh.0, both.stale_after()), (None, hours(5)));
     assert!(matches!(both.from, crate::Place::File(path) if path.is_absolute()));
-}
-
-/// The policy of the tests with one rule more, which has these lines.
-fn with_rule(lines: &str) -> String {
-    format!(
-        "{POLICY}\n[[rule]]\nid = 'kept'\nhosts = ['kept.example']\npurpose = 'facts'\n{lines}\n"
-    )
-}
-
-fn day(months: i64) -> String {
-    use jiff::ToSpan;
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-    today
-        .date()
-        .checked_add(months.months())
-        .unwrap()
-        .to_string()
-}
-
-#[test]
-fn lm_04_content_of_what_is_let_through_needs_a_reason_and_an_end_within_twelve_months() {
-    let line = with_rule("").lines().count();
-    let told = |lines: &str, key: &str, at: usize| {
-        let expected = format!("policy.toml:{at}: {key}: ");
-        assert_told("", &with_rule(lines), &[&expected]);
-    };
-    let (until, reason) = (
-        format!("content_until = '{}'", day(6)),
-        "content_reason = 'a trial'",
-    );
-    let key = |leaf: &str, policy: &str| {
-        let number = policy.matches("[[rule]]").count();
-        format!("rule[{number}].{leaf}")
-    };
-    let (until_key, reason_key) = (
-        key("content_until", &with_rule("")),
-        key("content_reason", &with_rule("")),
-    );
-    assert_told(
-        "",
-        &with_rule(&format!("action = 'allow'\n{until}\n{reason}")),
-        &[],
-    );
-    // Both or none; the fault is told at the rule.
-    told(&format!("action = 'allow'\n{until}"), &reason_key, line - 4);
-    told(&format!("action = 'allow'\n{reason}"), &until_key, line - 4);
-    let late = format!("content_until = '{}'", day(13));
-    told(
-        &format!("action = 'allow'\n{late}\n{reason}"),
-        &until_key,
-        line + 1,
-    );
-    for action in ["block", "warn"] {
-        told(
-            &format!("action = '{action}'\n{until}\n{reason}"),
-            &until_key,
-            line + 1,
-        );
-    }
-    let over = with_rule(&format!(
-        "action = 'allow'\ncontent_until = '{}'\n{reason}",
-        day(-1)
-    ));
-    let warned = warned("", &over);
-    assert!(
-        warned.iter().any(|one| one.contains("kept no more")),
-        "{warned:?}"
-    );
-}
-
-#[test]
-fn lm_01_notice_and_rules_that_cite_the_2000_regulations_are_warned_about() {
-    let policy =
-        with_rule("action = 'allow'\nwords = 'see the Lawful Business Practice Regulations 2000'");
-    let warned = warned("[notice]\ntext = 'under SI 2000/2699'\n", &policy);
-    let cited: Vec<_> = warned
-        .iter()
-        .filter(|one| one.contains("SI 2018/356"))
-        .collect();
-    assert_eq!(cited.len(), 2, "{warned:?}");
-    assert!(cited[0].starts_with("notice.text: ") && cited[1].contains(".words: "));
-}
-
-#[test]
-fn lm_06_the_notices_own_text_is_read_from_its_file() {
-    let directory = tempfile::tempdir().unwrap();
-    let read = |text: &str| crate::parse(text, POLICY, directory.path());
-    let line = "[notice]\nfile = 'notice.txt'\nlanguage = 'cy'\n";
-    let told = read(line).unwrap_err().to_string();
-    assert!(
-        told.contains("notice.file") && told.contains("notice.txt"),
-        "{told}"
-    );
-    std::fs::write(
-        directory.path().join("notice.txt"),
-        "Croeso\n\nEverything is filtered.",
-    )
-    .unwrap();
-    assert!(read(line).unwrap().settings.notice.text.contains("Croeso"));
-    assert!(read(&format!("{line}text = 'x'")).is_err());
-    assert!(read("[notice]\nlanguage = 'en_GB'\n").is_err());
-}
-
-#[test]
-fn the_key_of_the_records_is_named_in_a_known_way_or_told_lm_16() {
-    for fine in ["file:/etc/weir/kek", "env:WEIR_KEK", "credential:kek"] {
-        let read = settings(&format!("[records]\nkek = '{fine}'"));
-        assert_eq!(read.records.kek.as_deref(), Some(fine));
-    }
-    let relative = settings("[records]\nkek = 'file:keys/kek'").records.kek;
-    assert!(relative.is_some_and(|kek| kek.ends_with("/keys/kek")));
-    assert_eq!(settings("").records.kek, None);
-    for bad in ["/etc/kek", "vault:x", "env:", "credential:../x"] {
-        let text = format!("[records]\nkek = '{bad}'");
-        assert_told(&text, POLICY, &["weir.toml:2: records.kek: "]);
-    }
-    let text = "[records]\ntenant = '../north'";
-    assert_told(text, POLICY, &["weir.toml:2: records.tenant: "]);
 }

@@ -5,6 +5,7 @@
 mod checks;
 mod files;
 mod keys;
+mod law;
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventId;
-use crate::keys::{KeyError, destroy_file};
+use crate::keys::{KeyError, destroy_file, is_wrapped};
 use crate::paths::{Period, entries};
 use crate::proof::{Why, sidecar};
 use crate::store::Store;
@@ -78,6 +78,25 @@ impl Intent {
         destroy_file(&self.path(store))
     }
 
+    /// Whether one waits to be finished. What is no intent of Weir's is none, whatever its name: it would excuse a file that was
+    /// put in the place of another. Without keys its form alone can be seen.
+    pub(crate) fn is_waiting(store: &Store) -> bool {
+        let is_own = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| name.parse::<EventId>().is_ok()) else {
+                return false;
+            };
+            let Ok(keys) = store.keys() else {
+                return fs::read_to_string(path).is_ok_and(|text| is_wrapped(&text));
+            };
+            let text = keys.kek().unwrap_file(path, &what(name));
+            let intent = text.ok().flatten();
+            let intent = intent.and_then(|text| serde_json::from_slice::<Intent>(&text).ok());
+            intent.is_some_and(|intent| intent.event.to_string() == name)
+        };
+        entries(&store.layout().erasures()).is_ok_and(|listed| listed.iter().any(is_own))
+    }
+
     /// Those that wait to be finished.
     pub(crate) fn all(store: &Store) -> Result<Vec<Intent>, KeyError> {
         let directory = store.layout().erasures();
@@ -132,4 +151,57 @@ pub(super) fn between(runs: &[(u64, u64)], first: u64, last: u64) -> BTreeSet<u6
     within
         .flat_map(|(from, to)| *from.max(&first)..=*to.min(&last))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing::{settings, stop, store};
+    use crate::{EventIds, Recorder};
+
+    #[test]
+    fn only_what_weir_wrote_down_itself_counts_as_an_erasure_under_way_lm_31() {
+        let directory = tempfile::tempdir().unwrap();
+        stop(&Recorder::start(settings(directory.path())).unwrap());
+        let store = store(directory.path());
+        let place = store.layout().erasures();
+        make(&place).unwrap();
+        let ids = EventIds::new();
+        let intent = Intent {
+            event: ids.next(),
+            time: 0,
+            note: "erased".to_owned(),
+            is_asked: true,
+            node: "weir".to_owned(),
+            anew: Vec::new(),
+            rows: Vec::new(),
+            contents: Vec::new(),
+            segments: Vec::new(),
+            removed: None,
+        };
+        intent.write(&store).unwrap();
+        let own = place.join(intent.event.to_string());
+        assert!(Intent::is_waiting(&store) && crate::erase::is_pending(&store));
+        assert!(crate::erase::is_pending(&Store::without_keys(
+            directory.path()
+        )));
+        // Under the name of another, and whatever else somebody may put there.
+        let other = place.join(ids.next().to_string());
+        fs::rename(&own, &other).unwrap();
+        assert!(!Intent::is_waiting(&store), "an intent of another event");
+        for (name, text) in [
+            (ids.next().to_string(), ""),
+            (ids.next().to_string(), "weir-wrapped-1 0 x\n"),
+            ("README".to_owned(), "weir-wrapped-1 0 x\n"),
+            ("core".to_owned(), "x"),
+        ] {
+            fs::write(&other, text).unwrap();
+            fs::rename(&other, place.join(&name)).unwrap();
+            for store in [&store, &Store::without_keys(directory.path())] {
+                assert!(!Intent::is_waiting(store), "{name} {text:?}");
+            }
+            fs::rename(place.join(&name), &other).unwrap();
+        }
+    }
 }

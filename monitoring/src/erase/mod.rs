@@ -109,8 +109,7 @@ impl Grounds {
 
 /// Whether an erasure or expiry is under way, or was interrupted and waits for the next start.
 pub fn is_pending(store: &Store) -> bool {
-    let waiting = crate::paths::entries(&store.layout().erasures());
-    waiting.is_ok_and(|waiting| !waiting.is_empty())
+    intent::Intent::is_waiting(store)
 }
 
 /// Whether rows of this kind tell of people, and can be erased; the others tell of recording itself.

@@ -232,6 +232,12 @@ impl Kek {
     }
 }
 
+/// Whether a text has the form of something wrapped, under whatever key.
+pub(crate) fn is_wrapped(text: &str) -> bool {
+    let decoded = parts(text).and_then(|(_, encoded)| STANDARD.decode(encoded).ok());
+    decoded.is_some_and(|bytes| bytes.len() > NONCE_LEN + AES_256_GCM.tag_len())
+}
+
 /// Number and base64 of a wrapped text.
 pub(super) fn parts(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix(MAGIC)?.strip_prefix(' ')?;

@@ -19,7 +19,7 @@ mod seal;
 pub(crate) use data::KeyName;
 pub(crate) use data::{DataKey, Keys, destroy_file, key_bytes};
 pub use error::KeyError;
-pub(crate) use kek::Kek;
 pub use kek::KekSource;
+pub(crate) use kek::{Kek, is_wrapped};
 pub use rekey::{Rekeyed, rekey};
 pub(crate) use seal::{is_sealed, open, seal};

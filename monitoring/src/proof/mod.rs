@@ -63,6 +63,35 @@ pub fn logs(directory: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// A log that could not be continued and was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Its name below `log/`.
+    pub name: String,
+    /// Whether it is of a Weir from before records were encrypted: its private key lies there as it is.
+    pub is_plain: bool,
+}
+
+/// The logs that were set aside and still lie where logs lie.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub fn aside(directory: &Path) -> std::io::Result<Vec<Aside>> {
+    let is_aside = |name: &String| name.contains(SET_ASIDE);
+    let aside = logs(directory)?.into_iter().filter(is_aside);
+    let looked = aside.map(|name| Aside {
+        is_plain: is_plain(&Layout::new(directory).logs().join(&name).join(KEY)),
+        name,
+    });
+    Ok(looked.collect())
+}
+
+/// Whether a secret lies there and is not wrapped.
+pub(crate) fn is_plain(path: &Path) -> bool {
+    std::fs::read_to_string(path)
+        .is_ok_and(|text| !text.is_empty() && !crate::keys::is_wrapped(&text))
+}
+
 /// The secrets of a log that lie wrapped in its directory, each with what it is called there.
 pub(crate) const SECRETS: [(&str, &str); 3] =
     [(KEY, KEY), (chain::NEXT_KEY, KEY), (TAG_KEY, TAG_KEY)];

@@ -192,9 +192,21 @@ fn key_in_force(store: &Store, node: &str, log: &Log) -> Result<SigningKey, Faul
             sync_directory(directory)?;
             Ok(next)
         }
-        (None, None) => Err(Fault::Damage(
-            "the private key that is in force is not there".to_owned(),
-        )),
+        (None, None) => Err(Fault::Damage(lacking(
+            &directory.join(KEY),
+            "the private key that is in force",
+        ))),
+    }
+}
+
+/// Why a secret that is needed cannot be used.
+fn lacking(path: &Path, what: &str) -> String {
+    match path.exists() {
+        false => format!("{what} is not there"),
+        true if super::is_plain(path) => format!(
+            "{what} is not encrypted, as in a log of a Weir from before records were encrypted, which this one cannot continue"
+        ),
+        true => format!("{what} cannot be used: it was altered, or is one of another log"),
     }
 }
 
@@ -206,9 +218,13 @@ fn tag_key_of(store: &Store, node: &str, log: &Log) -> Result<TagKey, Fault> {
         Ok(key) => key,
     };
     let is_right = |key: &TagKey| log.tag_key == Some(key.fingerprint());
-    let why = "the key of its tags is not there";
-    key.filter(is_right)
-        .ok_or_else(|| Fault::Damage(why.to_owned()))
+    let lacking = || {
+        lacking(
+            &store.layout().log(node).join(TAG_KEY),
+            "the key of its tags",
+        )
+    };
+    key.filter(is_right).ok_or_else(|| Fault::Damage(lacking()))
 }
 
 /// A private key; None when there is none or it cannot be understood.

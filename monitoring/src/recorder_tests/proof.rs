@@ -215,7 +215,26 @@ fn a_torn_checkpoint_is_cut_off_and_a_lost_latest_is_written_again() {
 #[test]
 fn a_log_that_cannot_be_continued_is_set_aside_and_said_so_lm_31() {
     type Spoil = fn(&Path);
-    let spoils: [(&str, Spoil); 5] = [
+    let spoils: [(&str, Spoil); 8] = [
+        (
+            "is not encrypted, as in a log of a Weir from before",
+            |log| {
+                let key = weir_evidence::SigningKey::random("weir/weir").unwrap();
+                std::fs::write(log.join("key"), key.to_text()).unwrap();
+            },
+        ),
+        (
+            "the private key that is in force cannot be used: it was altered",
+            |log| {
+                std::fs::copy(log.join("tag-key"), log.join("key")).unwrap();
+            },
+        ),
+        (
+            "the key of its tags cannot be used: it was altered",
+            |log| {
+                std::fs::copy(log.join("key"), log.join("tag-key")).unwrap();
+            },
+        ),
         ("damaged at byte", |log| {
             let path = log.join("checkpoints");
             let text = std::fs::read_to_string(&path).unwrap();
@@ -250,6 +269,9 @@ fn a_log_that_cannot_be_continued_is_set_aside_and_said_so_lm_31() {
         let report = check(directory.path());
         assert!(!report.holds());
         assert!(report.faults[0].what.contains("was set aside"), "{why}");
+        let aside = proof::aside(directory.path()).unwrap();
+        assert_eq!(aside.len(), 1, "{why}");
+        assert_eq!(aside[0].is_plain, why.contains("not encrypted"), "{why}");
         assert_eq!((report.logs[0].before, report.logs[0].proved), (12, 13));
     }
 }

@@ -118,3 +118,19 @@ fn a_row_never_lies_in_a_period_that_ends_before_it_began() {
     };
     assert_eq!(rows_of(directory.path(), &query).len(), 1);
 }
+
+#[test]
+fn a_shorter_period_that_is_configured_while_weir_runs_holds_without_a_restart_lm_14() {
+    let directory = tempfile::tempdir().unwrap();
+    record_days_ago(directory.path(), 50);
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    assert!(recorder.retain(Duration::from_secs(30)));
+    assert_eq!(recorder.health().removed_periods, 0);
+    let thirty = Duration::from_secs(30 * 86_400);
+    recorder.set_retention(thirty, thirty);
+    assert!(recorder.retain(Duration::from_secs(30)));
+    assert_eq!(recorder.health().removed_periods, 1);
+    stop(&recorder);
+    let rows = rows_of(directory.path(), &Query::default());
+    assert_eq!(of_kind(&rows, Kind::Retention).len(), 1);
+}

@@ -13,6 +13,7 @@ use weir_config::{Loaded, Purpose};
 use weir_monitoring::basis::{Entry, History, INSTRUMENT};
 use weir_monitoring::{Basis, basis::BasisError};
 
+use super::screen::Screen;
 use super::{Answer, Failure, audit, output};
 use crate::law;
 use crate::users::file;
@@ -111,15 +112,17 @@ impl Set {
                 self.authorised, present.version
             )));
         }
+        let screen = Screen::of(&loaded.settings);
+        let kept = |text: String| screen.text(&text).into_owned();
         let basis = Basis {
             version: history.next_version(),
-            role: self.role,
+            role: kept(self.role),
             authorised: self.authorised,
             review: self.review,
-            scope: self.scope,
-            sites: self.sites,
+            scope: kept(self.scope),
+            sites: self.sites.into_iter().map(kept).collect(),
             purposes,
-            instrument: self.instrument,
+            instrument: kept(self.instrument),
         };
         check(&basis)?;
         for text in texts(&basis) {
@@ -210,6 +213,8 @@ fn end(
             return Err(Failure::Arguments(format!("--{option} {text:?} {why}")));
         }
     }
+    let screen = Screen::of(&loaded.settings);
+    let [role, reason] = [role, reason].map(|text| screen.text(&text).into_owned());
     let history = History::read(&loaded.settings.state)?;
     let Some(basis) = history.last() else {
         return Err(Failure::Refused(

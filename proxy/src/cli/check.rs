@@ -1,7 +1,7 @@
 //! `weir check`: every fault at once, before a running Weir meets it.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+mod lists;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -10,22 +10,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 use serde_json::{Value, json};
 use weir_categories::sealed::Protection;
-use weir_categories::{Built, MatchKind, Report};
 use weir_config::{Fault, Faults, Loaded, Settings};
 use weir_monitoring::basis::History;
 
-use super::{Answer, Failure, basis, lists, output, shown_path};
-use crate::held;
-use crate::law;
+use super::{Answer, Failure, basis, lists::build, output, shown_path};
+use crate::law::{self, Ledger};
+use crate::recording;
 use crate::sealed;
 use crate::terms;
-use crate::titles;
 use crate::tls;
 use crate::users::Users;
-use crate::versions;
-
-/// Stray files that are named at most.
-const STRAYS: usize = 100;
 
 /// Arguments of `weir check`.
 #[derive(Debug, clap::Args)]
@@ -86,6 +80,9 @@ impl Findings {
         self.users(&loaded.settings.users_file());
         self.state(&loaded.settings.state);
         self.mandatory(&loaded.settings);
+        for told in recording::aside(&loaded.settings) {
+            self.warn(loaded.settings.records_directory(), "", told);
+        }
         for (told, is_over) in law::named_rules(&loaded.policy) {
             // One whose time is over is a warning of the configuration's own.
             if !is_over {
@@ -97,10 +94,14 @@ impl Findings {
             true => self.summary.push(told),
             false => self.warn(History::file(&loaded.settings.state), "", told),
         }
+        let ledger = Ledger::open(&loaded.settings.state);
+        if let Some(told) = ledger.reminder(&loaded.settings.notice, law::now()) {
+            self.warn(Ledger::file(&loaded.settings.state), "notice.version", told);
+        }
         if let Some(ending) = terms::ending_now(&loaded.policy) {
             self.warn(loaded.policy.file.clone(), "term", ending);
         }
-        match lists::build(&loaded.settings) {
+        match build(&loaded.settings) {
             Ok(built) => self.lists(loaded, &built),
             Err(Failure::Configuration(faults)) => self.faults.extend(faults.0),
             Err(failure) => self.faults.push(Fault {
@@ -174,120 +175,6 @@ impl Findings {
         }
     }
 
-    fn lists(&mut self, loaded: &Loaded, built: &Built) {
-        let report = &built.report.faults;
-        let as_fault = |fault: &weir_categories::Fault| Fault {
-            file: fault.file.clone(),
-            line: fault.line.and_then(|line| usize::try_from(line).ok()),
-            key: String::new(),
-            message: match &*fault.entry {
-                "" => fault.reason.clone(),
-                entry => format!("{entry:?}: {}", fault.reason),
-            },
-        };
-        let listed = report.iter().count();
-        self.faults.extend(report.iter().map(as_fault));
-        self.more = report.count().saturating_sub(listed as u64);
-        match weir_policy::compile(&loaded.policy, built.index.names()) {
-            Ok(policy) => {
-                self.missing(&loaded.settings, &policy);
-                self.rules_and_lists(loaded, &policy, built);
-            }
-            Err(faults) => self.faults.extend(faults),
-        }
-        self.files(&loaded.settings, &built.report);
-        let counts = built.index.counts();
-        self.summary.push(format!(
-            "{} in {} of {}",
-            output::counted(counts.domains as u64, "name", "names"),
-            output::counted(counts.categories as u64, "category", "categories"),
-            output::counted(counts.lists as u64, "list", "lists"),
-        ));
-    }
-
-    /// Categories that the policy names and no list has. Weir starts all the same, since a list may lose one at any time: so
-    /// this is where a slip is found.
-    fn missing(&mut self, settings: &Settings, policy: &weir_policy::Policy) {
-        for missing in policy.missing() {
-            let mut fault = missing.fault.clone();
-            if let Some(last) = versions::last_with(settings, &missing.category) {
-                fault.message.push_str(&format!(
-                    "; {} had it until its version {}",
-                    last.source, last.number
-                ));
-            }
-            fault.message.push_str(
-                "; Weir serves all the same, but decides nothing by it, and sites that were in it count as unlisted",
-            );
-            self.faults.push(fault);
-        }
-    }
-
-    /// Categories that decide nothing, and rules that wait for lists that are empty.
-    fn rules_and_lists(&mut self, loaded: &Loaded, policy: &weir_policy::Policy, built: &Built) {
-        let mut entries: BTreeMap<&str, u64> = BTreeMap::new();
-        for file in &built.report.files {
-            *entries.entry(&file.category).or_default() += file.entries;
-        }
-        let names = built.index.names();
-        let listed = |name: &str| !weir_categories::category::is_built_in(name);
-        let mut unruled: Vec<(&str, u64)> = Vec::new();
-        for (id, name) in names.iter().filter(|(_, name)| listed(name)) {
-            match (policy.rules_on(id), entries.get(&**name).copied().unwrap_or(0)) {
-                (false, count) => unruled.push((name, count)),
-                (true, 0) => self.faults.push(Fault {
-                    file: loaded.policy.file.clone(),
-                    line: loaded
-                        .policy
-                        .rules
-                        .iter()
-                        .find(|rule| rule.categories.iter().any(|ruled| **ruled == **name))
-                        .map(|rule| rule.line),
-                    key: "categories".to_owned(),
-                    message: format!(
-                        "the category {name:?} has no entry in any list, so this rule decides nothing by it"
-                    ),
-                }),
-                (true, _) => {}
-            }
-        }
-        unruled.sort_by_key(|(name, count)| (Reverse(*count), *name));
-        if !unruled.is_empty() {
-            let told: Vec<String> = unruled
-                .iter()
-                .map(|(name, count)| {
-                    format!("{name} ({})", output::counted(*count, "entry", "entries"))
-                })
-                .collect();
-            let message = format!(
-                "no rule names these categories, so their sites count as unlisted: {}",
-                told.join(", ")
-            );
-            self.warn(loaded.policy.file.clone(), "rule", message);
-        }
-    }
-
-    /// What lies among the lists and is not what its writer believes.
-    fn files(&mut self, settings: &Settings, report: &Report) {
-        for file in report
-            .files
-            .iter()
-            .filter(|file| held::is_unended(&file.file))
-        {
-            let message = "its last line does not end with a newline, as in a half-written file; end it with one".to_owned();
-            self.warn(file.file.clone(), "", message);
-        }
-        for directory in &settings.lists.directories {
-            if let Err(faults) = titles::check(directory) {
-                self.faults.extend(faults.0);
-            }
-            for stray in strays(directory) {
-                let message = "no list file: entries are read from domains, urls, expressions, keywords and exceptions only, spelled so".to_owned();
-                self.warn(stray, "", message);
-            }
-        }
-    }
-
     fn tell(&self, out: &mut dyn Write) -> Result<(), Failure> {
         for fault in &self.faults {
             writeln!(out, "{}", output::safe(&fault.to_string()))?;
@@ -329,34 +216,6 @@ impl Findings {
             "summary": self.summary,
         })
     }
-}
-
-/// Files in category folders that look like lists and are none, such as `domains.txt`. What publishers put beside their
-/// lists on purpose is left alone.
-fn strays(directory: &Path) -> Vec<PathBuf> {
-    let entries = |path: &Path| {
-        let read = fs::read_dir(path).into_iter().flatten();
-        read.filter_map(|entry| Some(entry.ok()?.path()))
-            .collect::<Vec<_>>()
-    };
-    let is_stray = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let lower = name.to_lowercase();
-        let hidden = name.starts_with('.') || name.ends_with('~');
-        let known = MatchKind::ALL.iter().any(|kind| name == kind.file_name());
-        let like = MatchKind::ALL
-            .iter()
-            .any(|kind| lower.starts_with(kind.file_name().trim_end_matches('s')));
-        !hidden && !known && like && path.is_file()
-    };
-    let folders = entries(directory).into_iter().filter(|path| path.is_dir());
-    let mut strays: Vec<PathBuf> = folders
-        .flat_map(|folder| entries(&folder))
-        .filter(is_stray)
-        .take(STRAYS)
-        .collect();
-    strays.sort_unstable();
-    strays
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod output;
 mod policy;
 mod progress;
 mod records;
+mod screen;
 mod users;
 mod when;
 

@@ -13,10 +13,11 @@ use weir_monitoring::{Cells, Col, Informed};
 
 use super::records::reading::{Asked, Given, Reading};
 use super::records::{store, whole};
+use super::screen::Screen;
 use super::{Answer, Failure, audit, output, when};
-use crate::identify::address_key;
+use crate::identify::{address_key, user_key};
 use crate::law::{self, Ledger, Line, WAS_TOLD};
-use crate::users::Users;
+use crate::users::{self, Users};
 
 /// Most identities that a report tells of.
 const MOST: usize = 1_000_000;
@@ -78,6 +79,7 @@ impl NoticeCommand {
                 // Who has not been told is asked about everybody, and nobody's history is shown.
                 let asked = Asked {
                     person: None,
+                    narrowed: None,
                     ..Asked::of("notice coverage", &query)
                 };
                 reading.around(loaded, &asked, |_| coverage(loaded, &query, json, out))
@@ -103,6 +105,7 @@ fn given(
     if let Some(outdated) = weir_config::law::outdated(how) {
         eprintln!("weir: warning: --how {outdated}");
     }
+    let how = &*Screen::of(&loaded.settings).text(how);
     let identities = identities(loaded, users, devices)?;
     let settings = &loaded.settings;
     let notice = &settings.notice;
@@ -144,7 +147,7 @@ fn identities(
                 .devices
                 .iter()
                 .filter_map(|one| one.user.as_deref());
-            owners.find(|owner| owner.to_lowercase() == name.to_lowercase())
+            owners.find(|owner| users::key(owner) == users::key(name))
         };
         let user = known.get(name);
         let name = match (&user, of_device()) {
@@ -257,7 +260,7 @@ fn identity(cells: &Cells<'_>, row: usize) -> Option<String> {
         return None;
     }
     if let Some(user) = cells.str_at(Col::user, row) {
-        return Some(format!("user:{user}"));
+        return Some(user_key(user));
     }
     if let Some(device) = cells.str_at(Col::device, row) {
         return Some(format!("device:{device}"));
@@ -290,7 +293,7 @@ mod tests {
         let ids = EventIds::new();
         let mut lane = recorder.lane();
         for (user, client) in [
-            (Some("anna"), "192.0.2.1"),
+            (Some("Anna"), "192.0.2.1"),
             (Some("ben"), "192.0.2.2"),
             (None, "192.0.2.3"),
         ] {

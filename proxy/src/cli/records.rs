@@ -9,6 +9,7 @@ mod dispute;
 mod erase;
 mod export;
 mod filter;
+mod people;
 mod provenance;
 pub(super) mod reading;
 mod rekey;
@@ -108,5 +109,7 @@ pub(super) fn whole(unreadable: &[Unreadable]) -> Answer {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_exports;
 #[cfg(test)]
 mod tests_of_reads;

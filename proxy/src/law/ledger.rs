@@ -4,10 +4,11 @@
 //! the last line of an identity counts. In memory a bounded part of it answers for every request. Decides when the notice
 //! counts as given; who is shown it is `notice`'s.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
 use jiff::Timestamp;
@@ -15,10 +16,15 @@ use serde::{Deserialize, Serialize};
 use weir_config::Notice;
 use weir_monitoring::Informed;
 
+use crate::identify::user_key;
 use crate::users::file;
 
 /// Identities in memory; beyond, some other makes room, and is given the notice once more.
 const MOST: usize = 200_000;
+/// Versions of which it is known when they were first given; the latest.
+const VERSIONS: usize = 64;
+/// A year, in µs.
+const YEAR: i64 = 365 * 24 * 60 * 60 * 1_000_000;
 /// Most bytes of a line.
 const LINE: u64 = 16 * 1024;
 /// What stands in [`Line::how`] when somebody acknowledged the page.
@@ -52,6 +58,8 @@ pub(crate) struct Ledger {
     path: PathBuf,
     known: DashMap<Box<str>, Given>,
     most: usize,
+    /// When each version was first given, µs since the epoch.
+    first: Mutex<BTreeMap<Box<str>, i64>>,
     /// Bytes that were read.
     read: Mutex<u64>,
 }
@@ -76,6 +84,7 @@ impl Ledger {
             path: Ledger::file(state),
             known: DashMap::new(),
             most,
+            first: Mutex::default(),
             read: Mutex::new(0),
         }
     }
@@ -85,7 +94,7 @@ impl Ledger {
         &self.path
     }
 
-    /// Whether an identity was given the notice in force. One look into memory.
+    /// Whether an identity, as [`crate::identify::Who::key`] has it, was given the notice in force. One look into memory.
     pub(crate) fn state(&self, identity: &str, notice: &Notice, now: i64) -> Informed {
         let Some(given) = self.known.get(identity) else {
             return Informed::None;
@@ -123,6 +132,7 @@ impl Ledger {
         if file.metadata()?.len() < *read {
             // Somebody put another file there: the one that is there counts.
             self.known.clear();
+            self.first().clear();
             *read = 0;
         }
         file.seek(SeekFrom::Start(*read))?;
@@ -157,7 +167,12 @@ impl Ledger {
     }
 
     fn remember(&self, line: &Line) {
-        if self.known.len() >= self.most && !self.known.contains_key(&*line.identity) {
+        // A line may have the name as it is written elsewhere.
+        let identity: Box<str> = match line.identity.strip_prefix("user:") {
+            Some(name) => user_key(name).into(),
+            None => line.identity.as_str().into(),
+        };
+        if self.known.len() >= self.most && !self.known.contains_key(&identity) {
             let other = self.known.iter().next().map(|entry| entry.key().clone());
             if let Some(other) = other {
                 self.known.remove(&other);
@@ -167,7 +182,38 @@ impl Ledger {
             version: line.version.as_str().into(),
             at: line.time.as_microsecond(),
         };
-        self.known.insert(line.identity.as_str().into(), given);
+        let at = given.at;
+        self.known.insert(identity, given);
+        let mut first = self.first();
+        if let Some(first) = first.get_mut(&*line.version) {
+            *first = at.min(*first);
+            return;
+        }
+        if first.len() >= VERSIONS {
+            let oldest = first.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(version, _)| version.clone()) {
+                first.remove(&oldest);
+            }
+        }
+        first.insert(line.version.as_str().into(), at);
+    }
+
+    fn first(&self) -> MutexGuard<'_, BTreeMap<Box<str>, i64>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be said of a notice that was first given over a year ago: people are reminded yearly (LM-06).
+    pub(crate) fn reminder(&self, notice: &Notice, now: i64) -> Option<String> {
+        let first = *self.first().get(&*notice.version)?;
+        let since = Timestamp::from_microsecond(first).ok()?;
+        (now.saturating_sub(first) >= YEAR).then(|| {
+            format!(
+                "version {:?} of the notice was first given on {}, over a year ago, and people are to be reminded yearly: change \
+                 notice.version, and everybody is told once more (LM-06)",
+                notice.version,
+                since.strftime("%Y-%m-%d")
+            )
+        })
     }
 }
 
@@ -195,6 +241,7 @@ mod tests {
             text: String::new(),
             file: None,
             guests: Duration::from_secs(60),
+            host: weir_host::Host::parse("notice.weir.internal").unwrap(),
         }
     }
 
@@ -234,6 +281,32 @@ mod tests {
     }
 
     #[test]
+    fn one_person_is_one_identity_however_the_name_is_spelt_and_two_devices_are_two_lm_06() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(directory.path());
+        ledger
+            .give(&line("user:ÅNN", "1", "told: enrolment"))
+            .unwrap();
+        ledger
+            .give(&line("device:Board", "1", "told: label"))
+            .unwrap();
+        for ledger in [&ledger, &Ledger::open(directory.path())] {
+            for name in ["ÅNN", "Ånn", "ånn"] {
+                let state = ledger.state(&user_key(name), &notice("1"), 0);
+                assert_eq!(state, Informed::Given, "{name}");
+            }
+            assert_eq!(
+                ledger.state("device:Board", &notice("1"), 0),
+                Informed::Given
+            );
+            assert_eq!(
+                ledger.state("device:board", &notice("1"), 0),
+                Informed::None
+            );
+        }
+    }
+
+    #[test]
     fn lines_of_commands_are_taken_up_once_and_half_a_line_waits_for_its_end_lm_06() {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(directory.path());
@@ -252,6 +325,41 @@ mod tests {
             ledger.state("device:board", &notice("1"), 0),
             Informed::Given
         );
+    }
+
+    #[test]
+    fn a_year_after_it_was_first_given_a_notice_is_to_be_given_anew_lm_06() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(directory.path());
+        let at = line("", "", "").time.as_microsecond();
+        assert_eq!(
+            ledger.reminder(&notice("1"), at + 2 * YEAR),
+            None,
+            "to nobody yet"
+        );
+        for identity in ["user:anna", "user:ben"] {
+            let late = Line {
+                time: Timestamp::from_microsecond(at + YEAR / 2).unwrap(),
+                ..line(identity, "1", BY_PAGE)
+            };
+            ledger.give(&late).unwrap();
+        }
+        ledger.give(&line("user:cara", "1", BY_PAGE)).unwrap();
+        for ledger in [&ledger, &Ledger::open(directory.path())] {
+            assert_eq!(ledger.reminder(&notice("1"), at + YEAR - 1), None);
+            let told = ledger.reminder(&notice("1"), at + YEAR).unwrap();
+            assert!(
+                told.contains("2026-09-01") && told.contains("notice.version"),
+                "{told}"
+            );
+            assert_eq!(ledger.reminder(&notice("2"), at + YEAR), None);
+        }
+        for version in 0..200 {
+            ledger
+                .give(&line("user:anna", &version.to_string(), BY_PAGE))
+                .unwrap();
+        }
+        assert!(ledger.first().len() <= VERSIONS);
     }
 
     #[test]

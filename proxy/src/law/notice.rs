@@ -1,22 +1,25 @@
-//! Gives the notice to whoever browses (LM-06): before the first page of an `http` address, and at [`PATH`] of any.
+//! Gives the notice to whoever browses (LM-06): before the first page of an `http` address, and at a name of Weir's own.
 //!
-//! Decides who is shown the page and what counts as its acknowledgement. Nothing but a browser is shown it, nothing but the
-//! click on a page that was made for this person and address counts, and only when the page's own style sheet was fetched as
-//! well: a programme that fetches pages does not become informed. Everything else passes without it, and is recorded so.
+//! Decides who is sent there and what counts as its acknowledgement. Nothing but a browser is sent, nothing but the click on a
+//! page that was made for this person counts, once, and only when the page's own style sheet was fetched as well: a programme
+//! that fetches pages does not become informed. Everything else passes without it, and is recorded so.
+//!
+//! The page has an origin of its own, `notice.host`, where nothing is ever served that is not Weir's. Under the address that
+//! somebody asked for, any script of that site could read the page's token and send its form; of another origin it reads nothing.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use weir_config::NoticeMode;
 use weir_console::NoticeForm;
-use weir_host::{Scheme, Target};
+use weir_host::{Host, Scheme, Target};
 use weir_monitoring::{End, Informed, Kind};
 
 use super::ledger::{BY_PAGE, Line};
@@ -30,16 +33,23 @@ use crate::snapshot::Snapshot;
 use crate::task::Task;
 use crate::warn::{self, Warned};
 
-/// Where the notice is, on whatever `http` address.
+/// Leads to the notice, on whatever `http` address.
 pub(crate) const PATH: &str = "/.well-known/weir/notice";
+/// The page, and where its click goes, at Weir's own name.
+const PAGE: &str = "/";
 /// Its style sheet, by which it is known that a browser shows it.
-const STYLE_PATH: &str = "/.well-known/weir/notice.css";
+const STYLE_PATH: &str = "/style.css";
+/// What the token of a way to the page is for.
+const WAY: &str = "notice way";
+/// Longest address that is taken along on the way, in bytes; whoever wanted a longer one asks for it again.
+const LONGEST: usize = 2048;
 /// How long a fetched style sheet counts.
 const SHOWN_FOR: Duration = Duration::from_secs(3600);
 /// What the token of the style sheet is for.
 const STYLE: &str = "notice style";
-/// One fetched style sheet counts for every host: else somebody who asks at many would fill what is remembered for all.
+/// The page is at one place, whatever host somebody wanted.
 const ANY: &str = "";
+const HTML: &str = "text/html; charset=utf-8";
 
 /// A request, and who sent it.
 pub(crate) struct Asking<'a> {
@@ -50,9 +60,25 @@ pub(crate) struct Asking<'a> {
     pub(crate) target: &'a Target,
 }
 
-/// Whether the path is one of the notice's own.
-pub(crate) fn is_own(target: &Target, path: &str) -> bool {
-    target.scheme == Scheme::Http && (path == PATH || path == STYLE_PATH)
+/// Whether a host is the notice's own or below it: answered here, and never asked of an origin, whatever the port.
+pub(crate) fn is_own(snapshot: &Snapshot, host: &Host) -> bool {
+    let (Some(own), Some(name)) = (snapshot.settings.notice.host.as_name(), host.as_name()) else {
+        return false;
+    };
+    match name.as_str().strip_suffix(own.as_str()) {
+        Some(before) => before.is_empty() || before.ends_with('.'),
+        None => false,
+    }
+}
+
+/// The answer to a tunnel there.
+pub(crate) fn no_tunnel() -> Answer {
+    Answer::new(
+        StatusCode::FORBIDDEN,
+        Some("http_request_denied"),
+        "There is no tunnel to this name",
+        "The notice of what is recorded is a page of the filter itself, at an http address.",
+    )
 }
 
 impl Asking<'_> {
@@ -69,82 +95,129 @@ impl Asking<'_> {
         informed != Informed::Given
     }
 
-    /// The page, with the way to what was asked for.
-    pub(crate) fn show(&self, to: &str) -> Response {
-        let place = self.place();
-        let host = self.target.host.shared();
+    /// Whether this is the notice's path on some other address.
+    pub(crate) fn is_way(&self, path: &str, method: &Method) -> bool {
+        self.target.scheme == Scheme::Http
+            && path == PATH
+            && (method == Method::GET || method == Method::HEAD)
+    }
+
+    /// Sends a browser to the page in place of what it asked for, which goes along.
+    pub(crate) fn send(&self, to: &str) -> Response {
         let version = &self.snapshot.settings.notice.version;
-        let rule = rule(version);
+        self.task.note(|record| {
+            record.note = Some(format!("sent to the notice, version {version:?}").into());
+        });
+        self.task.ended(End::Refused);
+        let mut place = format!("http://{}{PAGE}", self.own());
+        if to.len() <= LONGEST {
+            let pages = &self.conn.worker.shared.law.pages;
+            let way = pages.token(self.warned(WAY), to);
+            place.push_str(&format!("?to={}&way={way}", warn::encoded(to)));
+        }
+        self.elsewhere(&place)
+    }
+
+    /// Leads from the notice's path on any address to the notice.
+    pub(crate) fn lead(&self) -> Response {
+        self.task.ended(End::Complete);
+        self.elsewhere(&format!("http://{}{PAGE}", self.own()))
+    }
+
+    fn elsewhere(&self, place: &str) -> Response {
+        let mut response = own(StatusCode::SEE_OTHER, String::new(), HTML);
+        // Made of a name and percent-encoded text.
+        if let Ok(place) = HeaderValue::from_str(place) {
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        self.with_event(response)
+    }
+
+    fn with_event(&self, mut response: Response) -> Response {
+        if let Ok(event) = HeaderValue::from_str(&self.task.event()) {
+            response.headers_mut().insert("weir-event", event);
+        }
+        response
+    }
+
+    /// The page, with the way to what was asked for.
+    fn show(&self) -> Response {
+        let query = self.target.query().unwrap_or_default().as_bytes();
+        let field = |name| warn::form_field(query, name).unwrap_or_default();
+        let (to, way) = (field("to"), field("way"));
         let pages = &self.conn.worker.shared.law.pages;
-        let token = pages.token(self.warned(&host, &rule), to);
-        let style = pages.token(self.warned(ANY, STYLE), "");
-        let style = format!("http://{place}{STYLE_PATH}?{style}");
-        let action = format!("http://{place}{PATH}");
-        let fields = [("to", to), ("token", token.as_str())];
+        // Anybody can lead somebody here; where they go on to is said by Weir alone.
+        let is_sent = pages.is_genuine(self.warned(WAY), &to, &way);
+        let here = format!("http://{}{PAGE}", self.own());
+        let to = if is_sent { to } else { here.clone() };
+        let version = &self.snapshot.settings.notice.version;
+        let token = pages.token(self.warned(&rule(version)), &to);
+        let style = pages.token(self.warned(STYLE), "");
+        let style = format!("http://{}{STYLE_PATH}?{style}", self.own());
+        let fields = [("to", to.as_str()), ("token", token.as_str())];
         let notice = super::page::notice(&self.conn.worker.shared, self.snapshot);
         let form = NoticeForm {
             style: &style,
-            action: &action,
+            action: &here,
             fields: &fields,
         };
         let html = weir_console::notice_page(&notice, &form);
         self.task.note(|record| {
             record.note = Some(format!("the notice was shown, version {version:?}").into());
         });
-        self.task.ended(End::Refused);
-        // RFC 6585: something is to be agreed to before the network can be used.
-        let mut response = own(
-            StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
-            html,
-            "text/html; charset=utf-8",
-        );
-        let event = HeaderValue::from_str(&self.task.event());
-        if let Ok(event) = event {
-            response.headers_mut().insert("weir-event", event);
-        }
-        response
+        self.task.ended(End::Complete);
+        // RFC 6585: something is to be agreed to before the network can be used. A programme must not take it for its page.
+        let status = match is_sent {
+            true => StatusCode::NETWORK_AUTHENTICATION_REQUIRED,
+            false => StatusCode::OK,
+        };
+        self.with_event(own(status, html, HTML))
     }
 
-    /// Answers a request for the notice itself.
+    /// Answers a request at the notice's own name.
     ///
     /// # Errors
-    /// A click that is not from its page, and a method that means nothing here.
+    /// A click that is not from its page, what a script of another page asks for, and what is not there.
     pub(crate) async fn serve(
         &self,
         path: &str,
         request: Request<Incoming>,
     ) -> Result<Response, Answer> {
         let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
-        if path == STYLE_PATH && is_read {
-            let token = self.target.query().unwrap_or_default();
-            let pages = &self.conn.worker.shared.law.pages;
-            pages.accept(self.warned(ANY, STYLE), "", token, SHOWN_FOR);
-            self.task.ended(End::Complete);
-            return Ok(own(
-                StatusCode::OK,
-                weir_console::STYLE.to_owned(),
-                "text/css; charset=utf-8",
-            ));
+        let is_here = self.target.scheme == Scheme::Http
+            && self.target.port == Scheme::Http.default_port()
+            && self.target.host == self.snapshot.settings.notice.host;
+        match path {
+            STYLE_PATH if is_here && is_read => {
+                let token = self.target.query().unwrap_or_default();
+                let pages = &self.conn.worker.shared.law.pages;
+                pages.accept(self.warned(STYLE), "", token, SHOWN_FOR);
+                self.task.ended(End::Complete);
+                let style = weir_console::STYLE.to_owned();
+                Ok(own(StatusCode::OK, style, "text/css; charset=utf-8"))
+            }
+            PAGE if is_here && is_read && !initiator::is_embedded(request.headers()) => {
+                Ok(self.show())
+            }
+            PAGE if is_here && request.method() == Method::POST => self.acknowledged(request).await,
+            PAGE if is_here && is_read => Err(Answer::new(
+                StatusCode::FORBIDDEN,
+                Some("http_request_denied"),
+                "This page is read by people only",
+                "No other page and no script may load it.",
+            )),
+            _ => Err(Answer::new(
+                StatusCode::NOT_FOUND,
+                Some("http_request_denied"),
+                "There is no such page",
+                format!("What is recorded is told at http://{}{PAGE}", self.own()),
+            )),
         }
-        if path == PATH && is_read {
-            let mut response = self.show(&format!("http://{}{PATH}", self.place()));
-            *response.status_mut() = StatusCode::OK;
-            return Ok(response);
-        }
-        if path == PATH && request.method() == Method::POST {
-            return self.acknowledged(request).await;
-        }
-        Err(Answer::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            Some("http_request_denied"),
-            "This method is not open here",
-            "The notice can be read and acknowledged.",
-        ))
     }
 
     /// The click: kept in the ledger, in the records, and the browser sent to where it was going.
     async fn acknowledged(&self, request: Request<Incoming>) -> Result<Response, Answer> {
-        let from_page = initiator::is_sent_from(request.headers(), &self.place());
+        let from_page = initiator::is_sent_from(request.headers(), &self.own());
         self.conn.watch.enter(Phase::Body);
         let form = Limited::new(request.into_body(), warn::FORM_BOUND)
             .collect()
@@ -154,13 +227,15 @@ impl Asking<'_> {
         let field = |name| warn::form_field(&form, name).unwrap_or_default();
         let (to, token) = (field("to"), field("token"));
         let notice = &self.snapshot.settings.notice;
-        let host = self.target.host.shared();
         let rule = rule(&notice.version);
-        let pages = &self.conn.worker.shared.law.pages;
-        let is_shown = pages.holds(self.warned(ANY, STYLE));
-        let is_genuine = pages.is_genuine(self.warned(&host, &rule), &to, &token);
+        let law = &self.conn.worker.shared.law;
+        // Whoever clicks twice makes the ledger no longer, and is not told that it went wrong.
+        let is_known = law.ledger.state(&self.who.key, notice, super::now()) == Informed::Given;
+        let is_whole = from_page && law.pages.holds(self.warned(STYLE));
+        let is_first = is_whole && law.pages.spend(self.warned(&rule), &to, &token);
+        let is_again = || is_whole && law.pages.is_genuine(self.warned(&rule), &to, &token);
         let location = HeaderValue::from_str(&to);
-        let (true, Ok(location)) = (from_page && is_shown && is_genuine, location) else {
+        let (true, Ok(location)) = (is_first || (is_known && is_again()), location) else {
             return Err(Answer::new(
                 StatusCode::FORBIDDEN,
                 Some("http_request_denied"),
@@ -168,14 +243,15 @@ impl Asking<'_> {
                 "Open the page that you wanted in a browser, and try again there.",
             ));
         };
-        // Whoever clicks again, or has a script do so, makes the ledger no longer.
-        let known = &self.conn.worker.shared.law.ledger;
-        let is_known = known.state(&self.who.key, notice, super::now()) == Informed::Given;
         let kept = is_known || self.keep().await;
         let (version, language) = (&notice.version, &notice.language);
         self.task.note(|record| {
-            record.kind = Kind::Notice;
             record.notice = Informed::Given;
+            if !is_first {
+                record.note = Some("the notice was clicked again".into());
+                return;
+            }
+            record.kind = Kind::Notice;
             let unkept = if kept {
                 ""
             } else {
@@ -187,11 +263,7 @@ impl Asking<'_> {
             );
         });
         self.task.ended(End::Complete);
-        let mut response = own(
-            StatusCode::SEE_OTHER,
-            String::new(),
-            "text/html; charset=utf-8",
-        );
+        let mut response = own(StatusCode::SEE_OTHER, String::new(), HTML);
         response.headers_mut().insert(header::LOCATION, location);
         Ok(response)
     }
@@ -218,21 +290,17 @@ impl Asking<'_> {
         }
     }
 
-    fn warned<'a>(&'a self, host: &'a str, rule: &'a str) -> Warned<'a> {
+    fn warned<'a>(&'a self, rule: &'a str) -> Warned<'a> {
         Warned {
             who: &self.who.key,
-            host,
+            host: ANY,
             rule,
         }
     }
 
-    /// The authority of the target as a URL has it.
-    fn place(&self) -> String {
-        let host = self.target.host.bracketed();
-        match self.target.port {
-            80 => host.to_string(),
-            port => format!("{host}:{port}"),
-        }
+    /// The notice's own name as a URL has it.
+    fn own(&self) -> String {
+        self.snapshot.settings.notice.host.bracketed().to_string()
     }
 }
 
@@ -250,7 +318,13 @@ fn own(status: StatusCode, body: String, kind: &'static str) -> Response {
         (header::CACHE_CONTROL, "no-store"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src http:; form-action http:; base-uri 'none'; frame-ancestors 'none'",
+            // Chromium asks form-action about where the click leads on to as well.
+            "default-src 'none'; style-src 'self'; form-action http:; base-uri 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),

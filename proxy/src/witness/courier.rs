@@ -91,7 +91,7 @@ impl Courier {
             }
             Place::Url(url) => post::post(network, url, &entry.note)
                 .await
-                .map_err(|fault| format!("{}: {fault}", self.to)),
+                .map_err(|fault| format!("{}: {fault}", self.to.shown())),
         };
         let receipt = match sent {
             Ok(receipt) => receipt,

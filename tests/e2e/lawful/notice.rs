@@ -4,6 +4,7 @@ use weir_tests::browser::Browser;
 use weir_tests::client::Request;
 use weir_tests::eventually;
 use weir_tests::origin::{Exchange, Origin};
+use weir_tests::process::Weir;
 use weir_tests::site::{Site, own_ip};
 use weir_tests::tls::Authority;
 
@@ -140,54 +141,44 @@ fn a_programme_is_filtered_without_the_notice_and_cannot_become_informed_lm_06()
     let row = site.record(&[("host", "site.test"), ("status", "200")]);
     assert_eq!(row.text("notice"), "none");
 
-    // One that looks like a browser is shown the page, and fails at it without showing it.
-    let page = weir.ask(&typed(&url));
-    assert_eq!(page.status, 511);
-    let html = page.text();
-    let field = |name: &str| {
-        let rest = html
-            .split_once(&format!("name=\"{name}\" value=\""))
-            .unwrap()
-            .1;
-        rest.split_once('"').unwrap().0.to_owned()
+    // One that looks like a browser is led to the page, and fails at it without showing it.
+    let page = shown(&weir, &url);
+    let (to, token) = (quoted(&page, TO), quoted(&page, TOKEN));
+    assert_eq!(to, url);
+    let forged = match token.strip_suffix('0') {
+        Some(start) => format!("{start}1"),
+        None => format!("{}0", &token[..token.len() - 1]),
     };
-    let (to, token) = (field("to"), field("token"));
-    let notice = origin.url("site.test", "/.well-known/weir/notice");
-    let origin_field = origin.url("site.test", "").trim_end_matches('/').to_owned();
-    let click = |token: &str, from: &str| {
-        let body = format!(
-            "to={}&token={token}",
-            to.replace(':', "%3A").replace('/', "%2F")
-        );
-        let form = Request::new("POST", &notice)
-            .field("Content-Type", "application/x-www-form-urlencoded")
-            .field("Origin", from)
-            .body(body);
-        weir.ask(&form).status
-    };
+    let status = |to: &str, token: &str, from: &str| weir.ask(&click(to, token, from)).status;
     assert_eq!(
-        click(&token, &origin_field),
+        status(to, token, OWN),
         403,
         "its style sheet was not fetched"
     );
-    let style = html.split_once("rel=\"stylesheet\" href=\"").unwrap().1;
-    let style = style.split_once('"').unwrap().0;
-    assert_eq!(weir.get(style).status, 200);
-    let forged = format!("{}0", &token[..token.len() - 1]);
-    let forged = if forged == token {
-        format!("{}1", &token[..token.len() - 1])
-    } else {
-        forged
-    };
+    assert_eq!(weir.get(quoted(&page, STYLE)).status, 200);
     assert_eq!(
-        click(&forged, &origin_field),
+        status(to, &forged, OWN),
         403,
         "a token that Weir did not make"
     );
     assert_eq!(
-        click(&token, "http://elsewhere.test"),
+        status("http://elsewhere.test/", token, OWN),
         403,
-        "a form of another site"
+        "leads elsewhere"
+    );
+    let site_itself = origin.url("site.test", "").trim_end_matches('/').to_owned();
+    for from in [&*site_itself, "http://elsewhere.test", "null"] {
+        assert_eq!(
+            status(to, token, from),
+            403,
+            "a form of another page: {from}"
+        );
+    }
+    let script = click(to, token, OWN).field("Sec-Fetch-Site", "cross-site");
+    assert_eq!(
+        weir.ask(&script).status,
+        403,
+        "a script that a browser tells of"
     );
     let row = weir.get(&origin.url("bet.test", "/x"));
     let row = site.record(&[("event", row.field("weir-event"))]);
@@ -213,11 +204,45 @@ fn the_notice_is_shown_on_request_only_where_the_school_chose_so_lm_06() {
     site.uninformed().set("notice.mode", "\"on-request\"");
     let weir = site.start();
     assert_eq!(weir.ask(&typed(&origin.url("site.test", "/"))).status, 200);
-    let page = weir.get(&origin.url("site.test", "/.well-known/weir/notice"));
+    let led = weir.get(&origin.url("site.test", "/.well-known/weir/notice"));
+    assert_eq!(
+        (led.status, led.field("location")),
+        (303, "http://notice.weir.internal/")
+    );
+    let page = weir.get(OWN);
     assert!(
         page.status == 200 && page.text().contains("I have read this"),
         "{page:?}"
     );
+}
+
+/// Weir's own name, and what stands before the values of its page.
+const OWN: &str = "http://notice.weir.internal";
+const TO: &str = "name=\"to\" value=\"";
+const TOKEN: &str = "name=\"token\" value=\"";
+const STYLE: &str = "rel=\"stylesheet\" href=\"";
+
+/// The notice that a browser is given in place of an address.
+fn shown(weir: &Weir, url: &str) -> String {
+    let sent = weir.ask(&typed(url));
+    assert_eq!(sent.status, 303, "{sent:?}");
+    assert!(sent.text().is_empty() && sent.field("cache-control") == "no-store");
+    let page = weir.ask(&typed(sent.field("location")));
+    assert_eq!(page.status, 511, "{page:?}");
+    assert_eq!(page.field("x-frame-options"), "DENY");
+    page.text()
+}
+
+/// The form of the page, from a page of an origin.
+fn click(to: &str, token: &str, from: &str) -> Request {
+    let body = format!(
+        "to={}&token={token}",
+        to.replace(':', "%3A").replace('/', "%2F")
+    );
+    Request::new("POST", &format!("{OWN}/"))
+        .field("Content-Type", "application/x-www-form-urlencoded")
+        .field("Origin", from)
+        .body(body)
 }
 
 /// What stands between `before` and the next quotation mark.
@@ -232,35 +257,131 @@ fn whoever_clicks_again_and_again_makes_the_ledger_no_longer_and_one_style_sheet
     let (mut site, origin) = lab(&["site.test", "other.test"]);
     site.uninformed();
     let weir = site.start();
-    let page = |host: &str| {
-        let page = weir.ask(&typed(&origin.url(host, "/")));
-        assert_eq!(page.status, 511);
-        page.text()
-    };
-    let first = page("site.test");
-    assert_eq!(
-        weir.get(quoted(&first, "rel=\"stylesheet\" href=\""))
-            .status,
-        200
-    );
-    let other = page("other.test");
-    let to = quoted(&other, "name=\"to\" value=\"").to_owned();
-    let body = format!(
-        "to={}&token={}",
-        to.replace(':', "%3A").replace('/', "%2F"),
-        quoted(&other, "name=\"token\" value=\"")
-    );
-    let form = Request::new(
-        "POST",
-        &origin.url("other.test", "/.well-known/weir/notice"),
-    )
-    .field("Content-Type", "application/x-www-form-urlencoded")
-    .field("Origin", to.trim_end_matches('/'))
-    .body(body);
+    let first = shown(&weir, &origin.url("site.test", "/"));
+    assert_eq!(weir.get(quoted(&first, STYLE)).status, 200);
+    let other = shown(&weir, &origin.url("other.test", "/"));
+    let to = quoted(&other, TO).to_owned();
+    let form = click(&to, quoted(&other, TOKEN), OWN);
     for _ in 0..5 {
         let clicked = weir.ask(&form);
         assert_eq!((clicked.status, clicked.field("location")), (303, &*to));
     }
     let ledger = std::fs::read_to_string(site.path("state/notice.jsonl")).unwrap();
     assert_eq!(ledger.lines().count(), 1, "{ledger}");
+    let rows = site.records(&["--kind", "notice"]);
+    assert_eq!(rows.len(), 1, "a token counts once: {rows:?}");
+}
+
+#[test]
+fn a_click_counts_once_so_that_whoever_sits_there_next_is_told_too_lm_06() {
+    let (mut site, origin) = lab(&["site.test"]);
+    site.uninformed().set("notice.guests", "\"1m\"");
+    site.wall_clock("+0d");
+    let weir = site.start();
+    let page = shown(&weir, &origin.url("site.test", "/"));
+    assert_eq!(weir.get(quoted(&page, STYLE)).status, 200);
+    let form = click(quoted(&page, TO), quoted(&page, TOKEN), OWN);
+    assert_eq!(weir.ask(&form).status, 303);
+    site.step_clock("+2m");
+    eventually("the guest's notice is over", || {
+        (weir.ask(&typed(&origin.url("site.test", "/"))).status == 303).then_some(())
+    });
+    assert_eq!(weir.ask(&form).status, 403, "the same click again");
+}
+
+/// What a hostile page tries: to read the notice in whatever way a script may ask for it, to send its form, with a token or
+/// blindly, to show it in a frame. Gives a line for each.
+const ATTACK: &str = r#"(async () => {
+  const told = [], own = 'http://notice.weir.internal', here = location.origin;
+  const shown = { Accept: 'text/html', 'Upgrade-Insecure-Requests': '1' };
+  const post = (to, fields) => fetch(to, { method: 'POST', mode: 'no-cors', body: new URLSearchParams(fields) }).catch(() => 0);
+  const tries = [
+    [here + '/.well-known/weir/notice', {}], [here + '/.well-known/weir/notice', { redirect: 'manual' }],
+    [here + '/next', { headers: shown }], [here + '/next', { headers: shown, redirect: 'manual' }],
+    [own + '/', {}], [own + '/', { mode: 'no-cors' }], [own + '/', { credentials: 'include' }], [own + ':8080/', {}],
+    ['http://below.notice.weir.internal/', {}], ['https://notice.weir.internal/', {}],
+  ];
+  for (const [url, how] of tries) {
+    let read = '';
+    try {
+      const answer = await fetch(url, how);
+      read = answer.url + ' ' + (answer.headers.get('location') || '') + ' ' + await answer.text();
+    } catch (error) {}
+    const part = mark => (read.split(mark)[1] || '').split('"')[0];
+    const token = part('name="token" value="'), style = part('rel="stylesheet" href="');
+    if (token) {
+      await fetch(style, { mode: 'no-cors' }).catch(() => 0);
+      for (const to of [part('action="'), here + '/.well-known/weir/notice', own + '/']) {
+        await post(to, { to: part('name="to" value="'), token });
+      }
+    }
+    told.push((token || read.includes('way=') ? 'READ ' : 'blind ') + url);
+  }
+  for (const token of ['', '0.00', 'ffffffff.' + '0'.repeat(64)]) await post(own + '/', { to: own + '/', token });
+  const frame = document.createElement('iframe');
+  frame.src = own + '/';
+  const loaded = new Promise(done => { frame.onload = done; setTimeout(done, 3000) });
+  document.body.append(frame);
+  await loaded;
+  let inside = '';
+  try { inside = frame.contentDocument.body.innerText } catch (error) {}
+  told.push((inside ? 'READ ' : 'blind ') + 'frame');
+  return told.join('\n');
+})()"#;
+
+#[test]
+fn a_script_of_an_http_page_cannot_acknowledge_the_notice_for_whoever_opened_it_lm_06() {
+    let authority = Authority::new().unwrap();
+    let origin = Origin::http(own_ip(), website);
+    let mut site = Site::new();
+    site.uninformed().hosts(&["site.test", "bet.test"]);
+    site.listener("login", "\"required\"");
+    site.user("anna", PASSWORD, &["pupils"]);
+    let weir = site.start();
+    let mut browser = Browser::start(weir.proxy, "anna", PASSWORD, &authority.pem()).unwrap();
+    assert_eq!(
+        browser.visit(&origin.url("site.test", "/")).unwrap().status,
+        511
+    );
+    press(&mut browser, "Front");
+    // The page stays open while the notice changes: its script acts for somebody who was not told.
+    site.set("notice.version", "\"2\"");
+    site.write();
+    weir.reload();
+    site.record(&[("kind", "reload")]);
+    let ledger = || std::fs::read_to_string(site.path("state/notice.jsonl")).unwrap();
+    let before = ledger();
+    let told = browser.evaluate(ATTACK).unwrap();
+    assert_eq!(told.lines().count(), 11, "every way was tried: {told}");
+    assert_eq!(ledger(), before, "{told}");
+    assert!(!told.contains("READ"), "{told}");
+    let bet = origin.url("bet.test", "/roulette");
+    let blocked = weir.ask(&Request::get(&bet).user("anna", PASSWORD));
+    let row = site.record(&[("event", blocked.field("weir-event"))]);
+    assert!(
+        row.text("notice") == "outdated" && row.lacks("path"),
+        "{row:?}"
+    );
+    assert_eq!(site.records(&["--kind", "notice"]).len(), 1);
+    // Nothing but Weir ever answers under its name.
+    for url in [
+        "http://below.notice.weir.internal/",
+        "http://notice.weir.internal:8080/",
+        "http://notice.weir.internal/other",
+    ] {
+        assert_eq!(
+            weir.ask(&Request::get(url).user("anna", PASSWORD)).status,
+            404,
+            "{url}"
+        );
+    }
+    let tunnel = Request::new("CONNECT", "notice.weir.internal:443").user("anna", PASSWORD);
+    assert_eq!(weir.ask(&tunnel).status, 403);
+    // The person's own click counts.
+    assert_eq!(
+        browser.visit(&origin.url("site.test", "/")).unwrap().status,
+        511
+    );
+    press(&mut browser, "Front");
+    assert_eq!(ledger().lines().count(), 2);
 }

@@ -103,6 +103,16 @@ fn requests(secrets: &mut Secrets, url: &str) -> Vec<Request> {
         )),
         Request::get(&format!("http://{place}/reset/token/{}/now", s())),
         Request::get(&format!("http://{place}/api/key={}/list", s())),
+        Request::get(&format!("http://{place}/login/pw:{}/x", s())),
+        Request::get(&format!("http://{place}/login/user:joe:pass:{}", s())),
+        Request::get(&format!("http://{place}/cb/%2570assword%253D{}", s())),
+        Request::get(&format!(
+            "http://{place}/cb/user%25253Djoe%252526pw%25253D{}",
+            s()
+        )),
+        Request::get(&format!("http://{place}/cb/%7B%22pw%22%3A%22{}%22%7D", s())),
+        Request::get(&format!("http://{place}/cb/%2574oken/{}/x", s())),
+        Request::get(&format!("http://{place}/cb%23access_token%3D{}", s())),
         Request::get(&format!("http://{place}/"))
             .field("Cookie", &format!("sid={}", s()))
             .field("Authorization", &format!("Bearer {}", s()))

@@ -1,5 +1,6 @@
 //! What is written about traffic, and that it is still there after whatever happened.
 
+mod aside;
 mod bundle;
 mod crash;
 mod disk;

@@ -14,6 +14,7 @@ use weir_monitoring::asks::{self, About, OwnRow};
 use weir_monitoring::query::{self, Order, Query};
 use weir_monitoring::{Cells, Col, End, EventId, Kind};
 
+use super::super::screen::Screen;
 use super::super::{Answer, Failure, audit, output};
 use super::retain::settings;
 
@@ -78,19 +79,30 @@ impl Dispute {
             "uid": rustix::process::getuid().as_raw(),
             "entered": Timestamp::now().to_string(),
         });
+        let screen = Screen::of(&loaded.settings);
+        let kept = screen.value(note.clone());
+        if kept != note {
+            eprintln!(
+                "weir: an address that a mandatory list has is left out: no record holds one (LM-28)"
+            );
+        }
         let row = OwnRow {
             kind: Kind::Dispute,
             event: self.event,
             time: Some(time),
             end: End::Complete,
             user,
-            note: asks::note(&note),
-            about: Some(about),
+            note: asks::note(&kept),
+            about: Some(About {
+                host: screen.host(about.host),
+                sni: screen.host(about.sni),
+                ..about
+            }),
         };
         audit::note(
             &loaded.settings.state,
             "records dispute",
-            json!({ "event": self.event, "role": self.role }),
+            json!({ "event": self.event, "role": screen.text(&self.role) }),
         )?;
         asks::write(&settings(loaded)?, &row, PATIENCE).map_err(|error| match error {
             asks::AskError::Note(_) => Failure::Arguments(error.to_string()),

@@ -14,6 +14,7 @@ use weir_monitoring::query::Query;
 
 use crate::recording;
 
+use super::super::screen::Screen;
 use super::super::{Answer, Failure, audit, output, when};
 use super::retain::settings;
 
@@ -131,8 +132,17 @@ impl Which {
 }
 
 impl Why {
-    fn grounds(&self) -> Result<Grounds, Failure> {
-        Grounds::new(&self.case, &self.role, &self.reason).map_err(Failure::Arguments)
+    /// As rows may hold them: without an address that a mandatory list has (LM-28).
+    fn grounds(&self, loaded: &Loaded) -> Result<Grounds, Failure> {
+        let screen = Screen::of(&loaded.settings);
+        let [case, role, reason] =
+            [&self.case, &self.role, &self.reason].map(|text| screen.text(text));
+        if *reason != *self.reason {
+            eprintln!(
+                "weir: an address that a mandatory list has is left out: no record holds one (LM-28)"
+            );
+        }
+        Grounds::new(&case, &role, &reason).map_err(Failure::Arguments)
     }
 }
 
@@ -140,7 +150,7 @@ impl HoldRows {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let request = Request::Hold {
             query: self.which.query(loaded)?,
-            grounds: self.why.grounds()?,
+            grounds: self.why.grounds(loaded)?,
         };
         let done = carry_out(loaded, "records hold", &request)?;
         let case = &self.why.case;
@@ -156,7 +166,7 @@ impl HoldRows {
 impl Release {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let request = Request::Release {
-            grounds: self.why.grounds()?,
+            grounds: self.why.grounds(loaded)?,
         };
         let done = carry_out(loaded, "records release", &request)?;
         let holds = output::counted(done.count, "hold", "holds");
@@ -173,7 +183,7 @@ impl Erase {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
         let request = Request::Erase {
             query: self.which.query(loaded)?,
-            grounds: self.why.grounds()?,
+            grounds: self.why.grounds(loaded)?,
         };
         let done = carry_out(loaded, "records erase", &request)?;
         let words = match done.count {

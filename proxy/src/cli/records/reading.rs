@@ -4,17 +4,19 @@
 //! Decides who may look and what is kept of it. A read that cannot be recorded does not happen; a refusal is recorded too. A second
 //! row under the same event id says what was given. Which rows are asked for is the commands' matter.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use weir_config::{Loaded, Purpose};
-use weir_host::Host;
 use weir_monitoring::asks::{self, OwnRow};
 use weir_monitoring::export::purpose;
 use weir_monitoring::query::Query;
 use weir_monitoring::{End, EventId, EventIds, Kind};
 
+use super::super::screen::Screen;
 use super::super::{Failure, audit, output};
+use super::people;
 use super::retain::settings;
 
 /// How long a running Weir may take to record a read.
@@ -53,6 +55,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) query: Value,
     /// The filter by which it asks for one person's history, if it does.
     pub(crate) person: Option<&'static str>,
+    /// The query that tells whose rows its other filters leave, where they could leave few.
+    pub(crate) narrowed: Option<Box<Query>>,
 }
 
 impl<'a> Asked<'a> {
@@ -72,6 +76,7 @@ impl<'a> Asked<'a> {
                 .into_iter()
                 .find(|(is_asked, _)| *is_asked)
                 .map(|(_, filter)| filter),
+            narrowed: people::narrowed(query).map(Box::new),
         }
     }
 }
@@ -166,7 +171,7 @@ impl Reading {
             allowed.event,
             end,
             &allowed.reader,
-            &Value::Object(note),
+            Value::Object(note),
         );
         let (value, _) = outcome?;
         match told {
@@ -189,7 +194,7 @@ impl Reading {
         let mut note = Map::new();
         let mut put = |name: &str, value: Value| drop(note.insert(name.to_owned(), value));
         put("command", asked.command.into());
-        put("query", concealed(loaded, asked.query.clone()));
+        put("query", asked.query.clone());
         put("uid", rustix::process::getuid().as_raw().into());
         for (name, value) in [
             ("account", &account),
@@ -203,7 +208,7 @@ impl Reading {
             }
         }
         let event = EventIds::new().next();
-        let allowed = self.allowed(asked);
+        let allowed = self.allowed(loaded, asked)?;
         let end = match &allowed {
             Ok(_) => End::Open,
             Err(denied) => {
@@ -212,7 +217,7 @@ impl Reading {
                 End::Refused
             }
         };
-        let written = write(loaded, event, end, &reader, &Value::Object(note));
+        let written = write(loaded, event, end, &reader, Value::Object(note));
         let purpose = match (allowed, written) {
             (Ok(purpose), Ok(())) => purpose,
             (Ok(_), Err(error)) => {
@@ -231,26 +236,47 @@ impl Reading {
         // The audit file says who used which command, and points to the row that says what for.
         let about = json!({ "purpose": purpose.as_str(), "event": event });
         audit::note(&loaded.settings.state, asked.command, about)?;
+        // They go into bundles.
+        let screen = Screen::of(&loaded.settings);
+        let stated = |text: &Option<String>| {
+            let text = text.as_deref().map(|text| screen.text(text));
+            text.map(Cow::into_owned)
+        };
         Ok(Read {
             purpose,
-            case: self.case.clone(),
-            role: self.role.clone(),
-            reason: self.reason.clone(),
-            reader,
+            case: stated(&self.case),
+            role: stated(&self.role),
+            reason: stated(&self.reason),
+            reader: screen.text(&reader).into_owned(),
             event,
         })
     }
 
-    fn allowed(&self, asked: &Asked<'_>) -> Result<Purpose, Denied> {
+    /// Whether it may happen.
+    ///
+    /// # Errors
+    /// When the records cannot be looked at for that: then nothing is shown either.
+    fn allowed(
+        &self,
+        loaded: &Loaded,
+        asked: &Asked<'_>,
+    ) -> Result<Result<Purpose, Denied>, Failure> {
         let code = self.purpose.as_deref().unwrap_or_default();
-        let purpose =
-            purpose(code).map_err(|error| Denied::Purpose(format!("--purpose: {error}")))?;
-        match (&self.case, asked.person) {
-            (None, Some(filter)) => Err(Denied::Case(format!(
-                "{filter} asks for one person's history, which is looked at inside a case only (LM-12): name it with --case"
-            ))),
-            _ => Ok(purpose),
-        }
+        let purpose = match purpose(code) {
+            Ok(purpose) => purpose,
+            Err(error) => return Ok(Err(Denied::Purpose(format!("--purpose: {error}")))),
+        };
+        let told = match (&self.case, asked.person, &asked.narrowed) {
+            (None, Some(filter), _) => format!("{filter} asks for one person's history, which"),
+            (None, None, Some(query)) if people::are_few(loaded, query)? => format!(
+                "what these filters leave is of fewer than {} people, which comes to one person's history and",
+                people::FEWEST
+            ),
+            _ => return Ok(Ok(purpose)),
+        };
+        Ok(Err(Denied::Case(format!(
+            "{told} is looked at inside a case only (LM-12): name it with --case"
+        ))))
     }
 
     fn check_lengths(&self) -> Result<(), Failure> {
@@ -292,37 +318,21 @@ fn write(
     event: EventId,
     end: End,
     reader: &str,
-    note: &Value,
+    note: Value,
 ) -> Result<(), String> {
     let settings = settings(loaded).map_err(|error| error.to_string())?;
+    // Whatever was typed, in whichever option: no row holds an address that a mandatory list has (LM-28).
+    let screen = Screen::of(&loaded.settings);
     let row = OwnRow {
         kind: Kind::Read,
         event,
         time: None,
         end,
-        user: Some(reader.to_owned()),
-        note: asks::note(note),
+        user: Some(screen.text(reader).into_owned()),
+        note: asks::note(&screen.value(note)),
         about: None,
     };
     asks::write(&settings, &row, PATIENCE).map_err(|error| error.to_string())
-}
-
-/// The query without a host that a mandatory list has: no row may hold one, whoever typed it (LM-28).
-fn concealed(loaded: &Loaded, mut query: Value) -> Value {
-    for field in ["host", "text"] {
-        let asked = query.get(field).and_then(Value::as_str);
-        let Some(host) = asked.and_then(|text| Host::parse_text(text).ok()) else {
-            continue;
-        };
-        let sealed = crate::sealed::load(&loaded.settings, None);
-        let is_listed = [80, 443]
-            .iter()
-            .any(|port| sealed.of_host(&host, *port).is_some());
-        if is_listed {
-            query[field] = "(mandatory list)".into();
-        }
-    }
-    query
 }
 
 /// A fault for a note, whose length is bounded.

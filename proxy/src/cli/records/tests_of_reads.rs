@@ -81,6 +81,36 @@ fn lm_12_a_persons_history_without_a_case_is_refused_and_recorded() {
 }
 
 #[test]
+fn lm_12_filters_that_leave_few_people_need_a_case_whatever_they_are_called_and_the_refusal_is_recorded()
+ {
+    let (_directory, loaded) = recorded();
+    let commands: [&[&str]; 4] = [
+        &["search", "--purpose", "facts"],
+        &["export", "--purpose", "facts"],
+        &["summary", "--purpose", "facts"],
+        &["top", "--purpose", "facts", "--by", "host"],
+    ];
+    let filters = [["--host", "a.example"], ["--from", "2026-09-14T08:00:02Z"]];
+    for (command, filter) in commands.into_iter().zip(filters.into_iter().cycle()) {
+        let line = [command, &filter[..]].concat();
+        let told = refused(&line, &loaded);
+        assert!(
+            told.contains("fewer than 3 people") && told.contains("--case"),
+            "{told}"
+        );
+        said(&[&line[..], &["--case", "C-1"]].concat(), &loaded);
+        // Whoever asks about everybody singles nobody out.
+        said(command, &loaded);
+    }
+    // Filters that leave nobody hide nobody.
+    said(&[commands[0], &["--group", "nobody"][..]].concat(), &loaded);
+    let reads = reads(&loaded);
+    let denied = reads.iter().filter(|read| read["end"] == "refused");
+    assert!(denied.clone().all(|read| read["denied"].is_string()));
+    assert_eq!(denied.count(), commands.len());
+}
+
+#[test]
 fn lm_12_a_look_at_many_shows_nobody_unless_a_case_is_named() {
     let (directory, loaded) = recorded();
     let text = said(

@@ -47,6 +47,7 @@ impl Verify {
             command: "records verify",
             query: Value::Null,
             person: None,
+            narrowed: None,
         };
         self.reading.around(loaded, &asked, |_| {
             let report = report
