@@ -122,6 +122,25 @@ impl SealedFile {
     }
 }
 
+/// How long records are kept, in seconds from the end of their day (LM-14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Whole rows.
+    pub rows: u64,
+    /// Their content; what is over with its rows is over in any case.
+    pub content: u64,
+}
+
+impl Retention {
+    fn parse(text: &str) -> Option<Retention> {
+        let (rows, content) = text.split_once(' ')?;
+        Some(Retention {
+            rows: rows.parse().ok()?,
+            content: content.parse().ok()?,
+        })
+    }
+}
+
 /// What is said of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -151,6 +170,8 @@ pub struct Checkpoint {
     pub tag_key: Option<Hash>,
     /// The key that signs all later checkpoints.
     pub next_key: Option<VerifierKey>,
+    /// How long records are kept from here on; stands in the first checkpoint, and wherever it is another than before.
+    pub retention: Option<Retention>,
     /// Files sealed since the checkpoint before.
     pub sealed: Vec<SealedFile>,
     /// Periods removed since the checkpoint before, because their time was over (LM-14).
@@ -200,6 +221,9 @@ impl Checkpoint {
         if let Some(key) = &self.next_key {
             let _ = writeln!(text, "next-key {key}");
         }
+        if let Some(Retention { rows, content }) = &self.retention {
+            let _ = writeln!(text, "retain {rows} {content}");
+        }
         for sealed in &self.sealed {
             let _ = writeln!(text, "sealed {}", sealed.line());
         }
@@ -241,6 +265,7 @@ impl Checkpoint {
             key: lines.maybe("key", |rest| rest.parse().ok())?,
             tag_key: lines.maybe("tag-key", |rest| rest.parse().ok())?,
             next_key: lines.maybe("next-key", |rest| rest.parse().ok())?,
+            retention: lines.maybe("retain", Retention::parse)?,
             sealed: lines.many("sealed", SealedFile::parse)?,
             removed: lines.many("removed", |rest| Some(rest.to_owned()))?,
         };
@@ -338,6 +363,7 @@ pub(crate) mod tests {
             key: None,
             tag_key: None,
             next_key: None,
+            retention: None,
             sealed: Vec::new(),
             removed: Vec::new(),
         }
@@ -351,6 +377,10 @@ pub(crate) mod tests {
             key: Some(key.verifier().clone()),
             next_key: Some(key.verifier().clone()),
             tag_key: Some(Hash::of(b"tags")),
+            retention: Some(Retention {
+                rows: 7_776_000,
+                content: 2_592_000,
+            }),
             sealed: vec![SealedFile {
                 path: "2026-11-26/weir-000000000003-000000000007.parquet".to_owned(),
                 digest: Hash::of(b"file"),
@@ -382,13 +412,14 @@ pub(crate) mod tests {
         );
         let (file, users) = (Hash::of(b"file"), Hash::of(b"users"));
         assert_eq!(lines[11], format!("tag-key {}", Hash::of(b"tags")));
+        assert_eq!(lines[13], "retain 7776000 2592000");
         assert_eq!(
-            lines[13],
+            lines[14],
             format!(
                 "sealed 2026-11-26/weir-000000000003-000000000007.parquet {file} 3 7 -1 1790000000000000 5 2 {users}"
             )
         );
-        assert_eq!(lines[14], "removed 2026-08-01");
+        assert_eq!(lines[15], "removed 2026-08-01");
         assert_eq!(Checkpoint::parse(&text), Ok(full));
         let later = sample(2, Some(Hash::of(b"before")));
         assert_eq!(Checkpoint::parse(&later.to_text()), Ok(later));
@@ -407,6 +438,9 @@ pub(crate) mod tests {
             text.replace("why seal", "why not"),
             text.replace(".123456Z", ".1234560Z"),
             text.replace("number 2\n", ""),
+            format!("{text}retain 90\n"),
+            format!("{text}retain 090 30\n"),
+            format!("{text}retain 90 30\nretain 90 30\n"),
             text.replace('\n', "\r\n"),
         ] {
             assert!(Checkpoint::parse(&bad).is_err(), "{bad:?}");

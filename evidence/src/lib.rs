@@ -16,7 +16,7 @@ mod span;
 mod tag;
 mod users;
 
-pub use checkpoint::{Checkpoint, CheckpointError, SealedFile, Why};
+pub use checkpoint::{Checkpoint, CheckpointError, Retention, SealedFile, Why};
 pub use commit::{
     GROUPS, LeafMaker, NO_FIELDS, Opening, Salt, Secret, SecretError, TooLong, leaf_of,
 };

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::event::{EventId, EventIds};
 use crate::lane::{Complete, Message, Shared};
 use crate::notes;
 use crate::paths::Period;
+use crate::proof;
 use crate::proof::chain::{self, Chain};
 use crate::retain::{self, Due};
 use crate::seal::{self, Segment};
@@ -89,6 +90,7 @@ impl Keeper {
             match self.tasks.recv_timeout(TICK) {
                 Ok(Task::Retain(done)) => {
                     self.wait_for_log();
+                    self.wait_for(&self.shared.is_promised);
                     is_resumed = is_resumed || self.resume();
                     self.remove_due(is_resumed);
                     let _ = done.try_send(());
@@ -127,10 +129,31 @@ impl Keeper {
 
     /// Nothing can be told or named before the log is open.
     fn wait_for_log(&self) {
+        self.wait_for(&self.shared.log_is_open);
+    }
+
+    fn wait_for(&self, what: &AtomicBool) {
         let begun = Instant::now();
-        while !self.shared.log_is_open.load(Ordering::Acquire) && begun.elapsed() < PATIENCE {
+        while !what.load(Ordering::Acquire) && begun.elapsed() < PATIENCE {
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// How long records are kept, and their content. A shorter time than was promised counts once a checkpoint has said so: until
+    /// then nothing goes, or, where the disk takes nothing and going gives it room, only what was not promised longer.
+    fn promised(&self) -> Option<(Duration, Duration)> {
+        if self.shared.is_promised.load(Ordering::Acquire) {
+            return Some((self.retain, self.retain_content));
+        }
+        if self.shared.writable.load(Ordering::Relaxed) {
+            return None;
+        }
+        let before = proof::open::promised(&self.store, &self.node);
+        let (rows, content) = before.map_or((0, 0), |it| (it.rows, it.content));
+        Some((
+            self.retain.max(Duration::from_secs(rows)),
+            self.retain_content.max(Duration::from_secs(content)),
+        ))
     }
 
     fn note(&self, error: String) {
@@ -222,6 +245,9 @@ impl Keeper {
     /// Removes what is due; answers whether it was looked at. While the log is not open yet, for example because the disk is
     /// full, only what nobody holds goes, and as a whole.
     fn remove_due(&self, is_ready: bool) -> bool {
+        let Some((retain, retain_content)) = self.promised() else {
+            return false;
+        };
         let now = self.time_passed();
         let held = match Held::load(&self.store) {
             Ok(held) => held,
@@ -235,14 +261,14 @@ impl Keeper {
         if !is_ready && !held.is_empty() {
             return false;
         }
-        match retain::due(&self.store, self.retain, now) {
+        match retain::due(&self.store, retain, now) {
             Ok(periods) => periods.iter().for_each(|due| self.expire(due, &held)),
             Err(error) => self.note(format!("cannot look for periods to remove: {error}")),
         }
         if !is_ready {
             return false;
         }
-        match retain::due_content(&self.store, self.retain_content, now) {
+        match retain::due_content(&self.store, retain_content, now) {
             Ok(periods) => periods
                 .iter()
                 .for_each(|period| self.expire_content(*period, &held)),

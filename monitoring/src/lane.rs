@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) writable: AtomicBool,
     /// Whether the log has been opened. Until then journals stay as they are: opening reads them.
     pub(crate) log_is_open: AtomicBool,
+    /// Whether a signed checkpoint says how long records are kept: before that nothing is removed that was to be kept longer.
+    pub(crate) is_promised: AtomicBool,
     untold: Mutex<Dropped>,
     complete: Mutex<Vec<Complete>>,
     sealed: Mutex<Vec<SealedFile>>,
@@ -87,6 +89,7 @@ impl Shared {
             dropped: AtomicU64::new(0),
             writable: AtomicBool::new(true),
             log_is_open: AtomicBool::new(false),
+            is_promised: AtomicBool::new(false),
             untold: Mutex::default(),
             complete: Mutex::default(),
             sealed: Mutex::default(),

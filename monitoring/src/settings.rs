@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weir_evidence::Retention;
+
 use crate::keys::{KekSource, KeyError};
 use crate::paths::is_node_name;
 
@@ -53,6 +55,14 @@ impl RecorderSettings {
             retain: Duration::from_secs(90 * 86_400),
             retain_content: Duration::from_secs(30 * 86_400),
             queue: 65_536,
+        }
+    }
+
+    /// How long records are kept, as checkpoints say it.
+    pub(crate) fn retention(&self) -> Retention {
+        Retention {
+            rows: self.retain.as_secs(),
+            content: self.retain_content.as_secs(),
         }
     }
 

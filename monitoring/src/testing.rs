@@ -174,6 +174,7 @@ pub(crate) fn settings(directory: &Path) -> RecorderSettings {
         // In the directory itself, so that it goes away with it.
         kek: kek(directory),
         // The rows of most tests are of a day long ago.
+        retain: Duration::from_secs(10_000 * 86_400),
         retain_content: Duration::from_secs(10_000 * 86_400),
         flush: Duration::from_millis(5),
         sync: Duration::from_millis(10),

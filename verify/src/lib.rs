@@ -9,6 +9,7 @@ mod files;
 mod log;
 mod order;
 mod outside;
+mod promise;
 mod report;
 mod rows;
 mod stretch;
@@ -25,6 +26,7 @@ pub use bundle::{BundleReport, check_bundle, is_bundle};
 pub use outside::{Outside, OutsideError};
 pub use weir_monitoring::{KekSource, Store};
 
+pub use promise::Promise;
 pub use report::{Fault, LogReport, Place, Report};
 
 /// Takes the leaves of every row that is in the log: node, number, hash.

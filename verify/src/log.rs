@@ -10,6 +10,7 @@ use weir_evidence::{Checkpoint, Entry, Log, Note, SealedFile, Span, VerifierKey,
 use weir_monitoring::proof::{self, CHECKPOINTS, KEY, LATEST, TAG_KEY, log_directory};
 use weir_monitoring::{KeyError, Store};
 
+use crate::promise::Promise;
 use crate::report::{Place, Report};
 
 /// A checkpoint that holds.
@@ -32,6 +33,8 @@ pub(crate) struct Told {
     pub(crate) keys: Vec<VerifierKey>,
     /// Each sealed file with the checkpoint that names it, by its path under `segments`.
     pub(crate) sealed: BTreeMap<String, (SealedFile, u64)>,
+    /// How long records are kept, wherever a checkpoint says it anew.
+    pub(crate) promises: Vec<Promise>,
     /// Periods that were removed, with the checkpoint that says so.
     pub(crate) removed: BTreeMap<String, u64>,
 }
@@ -80,6 +83,8 @@ impl Told {
             let named = (sealed.clone(), checkpoint.number);
             self.sealed.insert(sealed.path.clone(), named);
         }
+        self.promises
+            .extend(Promise::of(&checkpoint, self.points.len()));
         let removed = checkpoint.removed.iter();
         self.removed
             .extend(removed.map(|period| (period.clone(), checkpoint.number)));

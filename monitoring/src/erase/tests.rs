@@ -70,6 +70,7 @@ fn row(user: &str, number: u64, time: i64) -> Record {
 fn own(directory: &Path) -> RecorderSettings {
     RecorderSettings {
         segment_rows: 40,
+        retain: Duration::from_secs(90 * 86_400),
         ..settings(directory)
     }
 }

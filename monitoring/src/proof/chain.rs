@@ -13,11 +13,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use weir_evidence::{
-    Checkpoint, Entry, Hash, Log, Note, SealedFile, SigningKey, Span, TagKey, Why,
+    Checkpoint, Entry, Hash, Log, Note, Retention, SealedFile, SigningKey, Span, TagKey, Why,
 };
 
 use super::names::{Source, Tally};
@@ -62,6 +63,8 @@ pub(crate) struct Chain {
     pub(super) sealed: Vec<SealedFile>,
     pub(super) removed: Vec<String>,
     pub(super) every: Duration,
+    /// How long records are kept from now on; the next checkpoint says so where the last did not.
+    pub(super) retention: Retention,
     /// Of the journal that is being written.
     pub(super) leaves: Option<Leaves>,
     pub(super) hints: Vec<u8>,
@@ -127,6 +130,11 @@ impl Chain {
         self.is_unsure = true;
     }
 
+    /// Whether a checkpoint says already how long records are kept.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.log.retention == Some(self.retention)
+    }
+
     /// Whether no row of this run is in the log yet.
     pub(crate) fn is_at_start(&self) -> bool {
         !self.has_begun
@@ -189,6 +197,7 @@ impl Chain {
         let entry = self.entry(why, now, next.as_ref())?;
         self.keep(&entry)?;
         shared.note_signed();
+        shared.is_promised.store(true, Ordering::Release);
         if let Some(next) = next {
             self.take_over(next)?;
         }
@@ -218,6 +227,7 @@ impl Chain {
             key: is_first.then(|| self.key.verifier().clone()),
             tag_key: is_first.then(|| self.tag_key.fingerprint()),
             next_key: next.map(|next| next.verifier().clone()),
+            retention: (!self.is_promised()).then_some(self.retention),
             sealed: self.sealed.clone(),
             removed: self.removed.clone(),
         };

@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, TagKey, VerifierKey};
+use weir_evidence::{
+    Checkpoint, Entry, Log, Note, Retention, SigningKey, Span, TagKey, VerifierKey,
+};
 
 use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
 use super::names::Tally;
@@ -19,6 +20,7 @@ use super::rows::{Gone, Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
 use crate::keys::KeyError;
 use crate::paths::{Layout, sync_directory};
+use crate::settings::RecorderSettings;
 use crate::store::Store;
 
 /// What there is to tell of an opened log.
@@ -53,16 +55,16 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Opens the log of a node whose next row is number `next`, or begins one.
+/// Opens the log of the node of these settings, whose next row is number `next`, or begins one.
 ///
 /// # Errors
 /// When a file cannot be read or written. What is damaged is no error: it is set aside.
 pub(crate) fn open(
     store: &Store,
-    node: &str,
+    settings: &RecorderSettings,
     next: u64,
-    every: Duration,
 ) -> io::Result<(Chain, Told)> {
+    let node = settings.node.as_str();
     let layout = store.layout();
     let directory = layout.log(node);
     let mut told = Told {
@@ -83,7 +85,7 @@ pub(crate) fn open(
     };
     let is_new_log = !told.notes.is_empty();
     let named = stored.as_ref().map(|stored| stored.named.clone());
-    let mut chain = assemble(store, node, stored, every)?;
+    let mut chain = assemble(store, settings, stored)?;
     continue_from_disk(&mut chain, &mut told, is_new_log)?;
     name_unnamed(&mut chain, &named.unwrap_or_default())?;
     Ok((chain, told))
@@ -136,6 +138,19 @@ fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
         named: found.named,
         length: found.length,
     }))
+}
+
+/// How long the log of a node says that records are kept, as far as it can be read. Nothing is checked: for a disk that takes
+/// nothing, so that nothing can be signed that says otherwise.
+pub(crate) fn promised(store: &Store, node: &str) -> Option<Retention> {
+    let mut found = Found::default();
+    let path = store.layout().log(node).join(CHECKPOINTS);
+    // What cannot be read says nothing.
+    let _ = chain::read(&path, &mut |at, bytes| {
+        found.take(at, bytes);
+        Ok(())
+    });
+    found.log.retention
 }
 
 /// The entries of a file as they are read.
@@ -257,11 +272,11 @@ fn set_aside(layout: &Layout, node: &str, directory: &Path) -> io::Result<String
 
 fn assemble(
     store: &Store,
-    node: &str,
+    settings: &RecorderSettings,
     stored: Option<Stored>,
-    every: Duration,
 ) -> io::Result<Chain> {
     use std::os::unix::fs::OpenOptionsExt;
+    let node = settings.node.as_str();
     let directory = &store.layout().log(node);
     let (log, key, tag_key, length) = match stored {
         Some(Stored {
@@ -301,7 +316,8 @@ fn assemble(
         length,
         sealed: Vec::new(),
         removed: Vec::new(),
-        every,
+        every: settings.checkpoint,
+        retention: settings.retention(),
         leaves: None,
         hints: Vec::new(),
         users: Tally::default(),

@@ -7,7 +7,7 @@ use crate::journal::create_file;
 use crate::paths::{Layout, Period};
 use crate::query::Query;
 use crate::testing::{holds, numbered, of_kind, rows_of, settings, stop, store, wait_until};
-use crate::{Kind, Recorder, RecorderError, clock, retain};
+use crate::{Kind, Recorder, RecorderError, RecorderSettings, clock, retain};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -15,9 +15,7 @@ const DAY: i64 = 86_400_000_000;
 fn record_days_ago(directory: &Path, days: i64) {
     let clock = SteppedClock::new();
     clock.step.store(-days * DAY, Ordering::Relaxed);
-    let mut own = settings(directory);
-    own.retain = Duration::from_secs(10_000 * 86_400);
-    let recorder = Recorder::start_with(own, Box::new(clock), Box::new(create_file)).unwrap();
+    let recorder = Recorder::start_with(settings(directory), Box::new(clock), Box::new(create_file)).unwrap();
     let mut lane = recorder.lane();
     for number in 0..3 {
         let mut record = numbered(&format!("day{days}"), number);
@@ -26,6 +24,14 @@ fn record_days_ago(directory: &Path, days: i64) {
     }
     drop(lane);
     stop(&recorder);
+}
+
+/// Three months, as the configuration has it.
+fn ninety_days(directory: &Path) -> RecorderSettings {
+    RecorderSettings {
+        retain: Duration::from_secs(90 * 86_400),
+        ..settings(directory)
+    }
 }
 
 fn periods(directory: &Path) -> Vec<Period> {
@@ -44,7 +50,7 @@ fn whole_periods_go_when_their_time_is_over_and_a_row_says_so_lm_14() {
     let due = retain::due(&store(directory.path()), ninety, clock::now()).unwrap();
     assert_eq!(due.len(), 3);
     assert!(due.iter().all(|due| due.segments == 1 && due.rows == 5));
-    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    let recorder = Recorder::start(ninety_days(directory.path())).unwrap();
     wait_until(&recorder, "removed", |health| health.removed_periods == 3);
     stop(&recorder);
     let rows = rows_of(directory.path(), &Query::default());
@@ -78,7 +84,7 @@ fn retention_runs_by_command_on_a_directory_that_nobody_writes_to_lm_14() {
         Err(retain::RetainError::Start(RecorderError::Locked { .. }))
     ));
     stop(&held);
-    let removed = retain::run(settings(directory.path()), Duration::from_secs(20)).unwrap();
+    let removed = retain::run(ninety_days(directory.path()), Duration::from_secs(20)).unwrap();
     assert_eq!(removed.len(), 1);
     assert_eq!(periods(directory.path()), [Period::of(clock::now())]);
     let rows = rows_of(directory.path(), &Query::default());

@@ -109,15 +109,16 @@ impl Writer {
         if self.chain.is_some() {
             return Ok(());
         }
-        let (node, every) = (&self.settings.node, self.settings.checkpoint);
-        let (chain, told) = proof::open::open(&self.store, node, self.next, every)
+        let (chain, told) = proof::open::open(&self.store, &self.settings, self.next)
             .map_err(|error| io::Error::new(error.kind(), format!("the log: {error}")))?;
         self.next = told.next;
         let now = self.clock.wall();
         for note in told.notes {
             self.hold_own(notes::log(&self.ids, now, note), None);
         }
+        let is_promised = chain.is_promised();
         self.chain = Some(chain);
+        self.shared.is_promised.store(is_promised, Ordering::Release);
         self.shared.log_is_open.store(true, Ordering::Release);
         // When its channel is full it is about to look anyway.
         let _ = self.keeper.try_send(Task::Look);

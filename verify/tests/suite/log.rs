@@ -122,6 +122,8 @@ impl Lab {
     pub(crate) fn settings(&self) -> RecorderSettings {
         RecorderSettings {
             segment_rows: SEGMENT,
+            // Its requests are of a fixed day, whenever the tests run.
+            retain: Duration::from_secs(10_000 * 86_400),
             retain_content: Duration::from_secs(10_000 * 86_400),
             sync: Duration::from_millis(10),
             ..RecorderSettings::new(&self.path)

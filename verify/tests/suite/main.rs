@@ -9,4 +9,5 @@ mod gone;
 mod independent;
 mod log;
 mod outside;
+mod promised;
 mod rewritten;
