@@ -135,7 +135,7 @@ fn gather(
     for batch in batches {
         let made = leaves.of(batch, &mut |leaf| {
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
-                hints.push(hash.0[0]);
+                hints.push(sidecar::hint(&hash));
                 users.push(of, leaf.seq, &hash);
                 contents.extend(leaf.content());
             }

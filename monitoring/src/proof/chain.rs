@@ -22,7 +22,7 @@ use weir_evidence::{
 };
 
 use super::names::{Source, Tally};
-use super::sidecar::Gathered;
+use super::sidecar::{Gathered, Hint};
 use super::{Leaves, open, sidecar};
 use crate::keys::{DataKey, KeyError};
 use crate::lane::Shared;
@@ -67,7 +67,7 @@ pub(crate) struct Chain {
     pub(super) retention: Retention,
     /// Of the journal that is being written.
     pub(super) leaves: Option<Leaves>,
-    pub(super) hints: Vec<u8>,
+    pub(super) hints: Vec<Hint>,
     pub(super) users: Tally,
     pub(super) contents: Vec<(u64, Hash)>,
     /// Whether a row of this run is in the log.
@@ -114,7 +114,7 @@ impl Chain {
             // With the key every row has a tag.
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
                 stretch.push(hash);
-                hints.push(hash.0[0]);
+                hints.push(sidecar::hint(&hash));
                 users.push(of, leaf.seq, &hash);
                 contents.extend(leaf.content());
                 *last = leaf.seq;

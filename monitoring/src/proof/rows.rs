@@ -13,7 +13,7 @@ use weir_evidence::{Hash, Salts, Secret, Tag, TagKey, UserDigest, UserEntry};
 
 use super::names::{Slot, Source, Tally};
 use super::tombstones::{self, Tombstone};
-use super::{Leaf, Leaves, sidecar, tag_key};
+use super::{Hint, Leaf, Leaves, sidecar, tag_key};
 use crate::adapt::{Cells, adapt};
 use crate::column::Grade;
 use crate::event::EventId;
@@ -329,15 +329,12 @@ impl RowFile {
         sidecar::read_users(&self.path)
     }
 
-    /// The hints of a segment: one byte a row; None when it has none.
+    /// The hints of a segment, one a row; None when it has none.
     ///
     /// # Errors
-    /// When they cannot be read.
-    pub fn hints(&self) -> io::Result<Option<Vec<u8>>> {
-        match std::fs::read(sidecar::hints_path(&self.path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
-        }
+    /// When they cannot be read, or are none.
+    pub fn hints(&self) -> io::Result<Option<Vec<Hint>>> {
+        sidecar::read_hints(&self.path)
     }
 
     /// What is left of the rows that were erased, by number.

@@ -242,7 +242,8 @@ impl Lab {
         for file in self.files() {
             let rows = file.rows(&self.store()).unwrap().rows;
             leaves.extend(rows.iter().map(|row| (row.seq, row.leaf.unwrap())));
-            let hints: Vec<u8> = rows.iter().map(|row| row.leaf.unwrap().0[0]).collect();
+            let hints = rows.iter().map(|row| proof::hint(&row.leaf.unwrap()));
+            let hints: Vec<u8> = hints.flatten().collect();
             fs::write(file.path.with_extension("hints"), hints).unwrap();
         }
         let sealed: Vec<SealedFile> = self
