@@ -229,12 +229,12 @@ impl RowFile {
         Ok(found)
     }
 
-    /// The secret from which the salts of its rows derive; None when it has none. For checks with other tools.
+    /// What the salts of its rows derive from; None when it has none. For checks with other tools.
     ///
     /// # Errors
     /// When it cannot be read or decrypted.
-    pub fn secret(&self, store: &Store) -> io::Result<Option<Secret>> {
-        sidecar::read_secret(store, &self.path)
+    pub fn salts(&self, store: &Store) -> io::Result<Option<Salts>> {
+        sidecar::read_salts(store, &self.path)
     }
 
     /// Hands over every row with its leaf, batch by batch, in the order of the file. The rows of a file without a secret come
