@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use weir_evidence::SealedFile;
 
+use crate::belief::Belief;
 use crate::health::RecorderHealth;
 use crate::proof::sidecar::Gathered;
 use crate::record::Record;
@@ -71,6 +72,10 @@ pub(crate) struct Shared {
     pub(crate) log_is_open: AtomicBool,
     /// Whether a signed checkpoint says how long records are kept: before that nothing is removed that was to be kept longer.
     pub(crate) is_promised: AtomicBool,
+    /// Whether the writer has ended: it will neither answer nor sign any more.
+    pub(crate) has_ended: AtomicBool,
+    /// Whether the clock is believed when it says that the time of records is over.
+    belief: Mutex<Belief>,
     untold: Mutex<Dropped>,
     complete: Mutex<Vec<Complete>>,
     sealed: Mutex<Vec<SealedFile>>,
@@ -82,7 +87,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(limit: usize) -> Shared {
+    pub(crate) fn new(limit: usize, belief: Belief) -> Shared {
         Shared {
             limit,
             queued: AtomicUsize::new(0),
@@ -90,6 +95,8 @@ impl Shared {
             writable: AtomicBool::new(true),
             log_is_open: AtomicBool::new(false),
             is_promised: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            belief: Mutex::new(belief),
             untold: Mutex::default(),
             complete: Mutex::default(),
             sealed: Mutex::default(),
@@ -98,6 +105,15 @@ impl Shared {
             spare: Mutex::default(),
             health: Mutex::default(),
         }
+    }
+
+    /// What is believed of the clock.
+    pub(crate) fn belief(&self) -> Belief {
+        locked(&self.belief).clone()
+    }
+
+    pub(crate) fn believe(&self, belief: Belief) {
+        *locked(&self.belief) = belief;
     }
 
     /// How many of `count` records may enter the queue.

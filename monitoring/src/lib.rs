@@ -10,6 +10,7 @@
 mod adapt;
 pub mod asks;
 pub mod basis;
+mod belief;
 pub mod bundle;
 mod clock;
 mod column;

@@ -30,6 +30,9 @@ pub struct RecorderSettings {
     pub retain: Duration,
     /// The content of a period is removed this long after its end (LM-14).
     pub retain_content: Duration,
+    /// For how long Weir must have run on after the clock leapt far ahead, before anything is removed by it (LM-14); 0 believes
+    /// every clock.
+    pub settle: Duration,
     /// Records held in memory at most; more are dropped and counted.
     pub queue: usize,
     /// Where the key is under which all keys of the records are wrapped (LM-16).
@@ -54,6 +57,7 @@ impl RecorderSettings {
             checkpoint: Duration::from_secs(600),
             retain: Duration::from_secs(90 * 86_400),
             retain_content: Duration::from_secs(30 * 86_400),
+            settle: Duration::from_secs(86_400),
             queue: 65_536,
         }
     }

@@ -18,12 +18,14 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use weir_evidence::{
-    Checkpoint, Entry, Hash, Log, Note, Retention, SealedFile, SigningKey, Span, TagKey, Why,
+    Checkpoint, Entry, Hash, Log, Note, Retention, SealedFile, SigningKey, Span, TagKey,
+    Why,
 };
 
 use super::names::{Source, Tally};
 use super::sidecar::{Gathered, Hint};
 use super::{Leaves, open, sidecar};
+use crate::belief::Belief;
 use crate::keys::{DataKey, KeyError};
 use crate::lane::Shared;
 use crate::paths::{FileName, sync_directory};
@@ -65,6 +67,8 @@ pub(crate) struct Chain {
     pub(super) every: Duration,
     /// How long records are kept from now on; the next checkpoint says so where the last did not.
     pub(super) retention: Retention,
+    /// What the moments of the checkpoints make of the clock.
+    pub(crate) belief: Belief,
     /// Of the journal that is being written.
     pub(super) leaves: Option<Leaves>,
     pub(super) hints: Vec<Hint>,
@@ -196,6 +200,8 @@ impl Chain {
         }
         let entry = self.entry(why, now, next.as_ref())?;
         self.keep(&entry)?;
+        self.belief.see(now, self.every.as_secs());
+        shared.believe(self.belief.clone());
         shared.note_signed();
         shared.is_promised.store(true, Ordering::Release);
         if let Some(next) = next {

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use weir_evidence::{
@@ -18,6 +19,7 @@ use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
 use super::names::Tally;
 use super::rows::{Gone, Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
+use crate::belief::Belief;
 use crate::keys::KeyError;
 use crate::paths::{Layout, sync_directory};
 use crate::settings::RecorderSettings;
@@ -39,6 +41,7 @@ struct Stored {
     tag_key: TagKey,
     named: HashSet<String>,
     length: u64,
+    belief: Belief,
 }
 
 /// Why it cannot be continued.
@@ -72,7 +75,7 @@ pub(crate) fn open(
         next,
     };
     make(&directory)?;
-    let stored = match read(store, node) {
+    let stored = match read(store, settings) {
         Ok(stored) => stored,
         Err(Fault::File(error)) => return Err(error),
         Err(Fault::Damage(why)) => {
@@ -100,10 +103,11 @@ fn make(directory: &Path) -> io::Result<()> {
 }
 
 /// What is there; None when no checkpoint was ever signed.
-fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
+fn read(store: &Store, settings: &RecorderSettings) -> Result<Option<Stored>, Fault> {
+    let node = settings.node.as_str();
     let directory = &store.layout().log(node);
     let path = directory.join(CHECKPOINTS);
-    let mut found = Found::default();
+    let mut found = Found::new(Belief::new(settings.settle));
     match chain::read(&path, &mut |at, bytes| {
         found.take(at, bytes);
         Ok(())
@@ -137,13 +141,14 @@ fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
         log: found.log,
         named: found.named,
         length: found.length,
+        belief: found.belief,
     }))
 }
 
 /// How long the log of a node says that records are kept, as far as it can be read. Nothing is checked: for a disk that takes
 /// nothing, so that nothing can be signed that says otherwise.
 pub(crate) fn promised(store: &Store, node: &str) -> Option<Retention> {
-    let mut found = Found::default();
+    let mut found = Found::new(Belief::new(Duration::ZERO));
     let path = store.layout().log(node).join(CHECKPOINTS);
     // What cannot be read says nothing.
     let _ = chain::read(&path, &mut |at, bytes| {
@@ -154,9 +159,10 @@ pub(crate) fn promised(store: &Store, node: &str) -> Option<Retention> {
 }
 
 /// The entries of a file as they are read.
-#[derive(Default)]
 struct Found {
     log: Log,
+    /// What the moments of the checkpoints make of the clock.
+    belief: Belief,
     named: HashSet<String>,
     /// The last entry and the key that is to have signed it.
     last: Option<(Entry, VerifierKey)>,
@@ -169,6 +175,18 @@ struct Found {
 }
 
 impl Found {
+    fn new(belief: Belief) -> Found {
+        Found {
+            log: Log::default(),
+            belief,
+            named: HashSet::new(),
+            last: None,
+            length: 0,
+            fault: None,
+            is_ended: false,
+        }
+    }
+
     fn take(&mut self, at: u64, bytes: &[u8]) {
         self.is_ended = bytes.ends_with(b"\n\n");
         if self.fault.is_some() {
@@ -182,6 +200,8 @@ impl Found {
         let signer = self.log.key.clone().or(entry.checkpoint.key.clone());
         match (self.log.advance(&entry), signer) {
             (Ok(_), Some(signer)) => {
+                let (time, every) = (entry.checkpoint.time, entry.checkpoint.every);
+                self.belief.see(time, every);
                 let paths = entry.checkpoint.sealed.iter();
                 self.named.extend(paths.map(|sealed| sealed.path.clone()));
                 self.length = at + bytes.len() as u64;
@@ -278,17 +298,19 @@ fn assemble(
     use std::os::unix::fs::OpenOptionsExt;
     let node = settings.node.as_str();
     let directory = &store.layout().log(node);
-    let (log, key, tag_key, length) = match stored {
+    let (log, key, tag_key, length, belief) = match stored {
         Some(Stored {
             log,
             key,
             tag_key,
             length,
+            belief,
             ..
-        }) => (log, key, tag_key, length),
+        }) => (log, key, tag_key, length, belief),
         None => {
             let tag_key = first_tag_key(store, node)?;
-            (Log::default(), first_key(store, node)?, tag_key, 0)
+            let belief = Belief::new(settings.settle);
+            (Log::default(), first_key(store, node)?, tag_key, 0, belief)
         }
     };
     let file = File::options()
@@ -318,6 +340,7 @@ fn assemble(
         removed: Vec::new(),
         every: settings.checkpoint,
         retention: settings.retention(),
+        belief,
         leaves: None,
         hints: Vec::new(),
         users: Tally::default(),

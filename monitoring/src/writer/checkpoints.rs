@@ -109,16 +109,23 @@ impl Writer {
         if self.chain.is_some() {
             return Ok(());
         }
-        let (chain, told) = proof::open::open(&self.store, &self.settings, self.next)
+        let (mut chain, told) = proof::open::open(&self.store, &self.settings, self.next)
             .map_err(|error| io::Error::new(error.kind(), format!("the log: {error}")))?;
         self.next = told.next;
         let now = self.clock.wall();
         for note in told.notes {
             self.hold_own(notes::log(&self.ids, now, note), None);
         }
+        // A log that just began has no moments yet: then the newest row says what time it was.
+        match chain.belief.is_founded() {
+            true => self.shared.believe(chain.belief.clone()),
+            false => chain.belief = self.shared.belief(),
+        }
         let is_promised = chain.is_promised();
         self.chain = Some(chain);
-        self.shared.is_promised.store(is_promised, Ordering::Release);
+        self.shared
+            .is_promised
+            .store(is_promised, Ordering::Release);
         self.shared.log_is_open.store(true, Ordering::Release);
         // When its channel is full it is about to look anyway.
         let _ = self.keeper.try_send(Task::Look);
