@@ -9,6 +9,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use crate::hash::Hash;
+use crate::kept::KeptFile;
 use crate::key::VerifierKey;
 use crate::users::{UserEntry, users_root};
 
@@ -172,6 +173,8 @@ pub struct Checkpoint {
     pub next_key: Option<VerifierKey>,
     /// How long records are kept from here on; stands in the first checkpoint, and wherever it is another than before.
     pub retention: Option<Retention>,
+    /// Files beside the records that are others than the checkpoints before say.
+    pub kept: Vec<KeptFile>,
     /// Files sealed since the checkpoint before.
     pub sealed: Vec<SealedFile>,
     /// Periods removed since the checkpoint before, because their time was over (LM-14).
@@ -224,6 +227,9 @@ impl Checkpoint {
         if let Some(Retention { rows, content }) = &self.retention {
             let _ = writeln!(text, "retain {rows} {content}");
         }
+        for kept in &self.kept {
+            let _ = writeln!(text, "kept {}", kept.line());
+        }
         for sealed in &self.sealed {
             let _ = writeln!(text, "sealed {}", sealed.line());
         }
@@ -266,6 +272,7 @@ impl Checkpoint {
             tag_key: lines.maybe("tag-key", |rest| rest.parse().ok())?,
             next_key: lines.maybe("next-key", |rest| rest.parse().ok())?,
             retention: lines.maybe("retain", Retention::parse)?,
+            kept: lines.many("kept", KeptFile::parse)?,
             sealed: lines.many("sealed", SealedFile::parse)?,
             removed: lines.many("removed", |rest| Some(rest.to_owned()))?,
         };
@@ -364,6 +371,7 @@ pub(crate) mod tests {
             tag_key: None,
             next_key: None,
             retention: None,
+            kept: Vec::new(),
             sealed: Vec::new(),
             removed: Vec::new(),
         }
@@ -381,6 +389,11 @@ pub(crate) mod tests {
                 rows: 7_776_000,
                 content: 2_592_000,
             }),
+            kept: vec![KeptFile {
+                name: "basis.jsonl".to_owned(),
+                bytes: 345,
+                digest: Hash::of(b"basis"),
+            }],
             sealed: vec![SealedFile {
                 path: "2026-11-26/weir-000000000003-000000000007.parquet".to_owned(),
                 digest: Hash::of(b"file"),
@@ -413,13 +426,15 @@ pub(crate) mod tests {
         let (file, users) = (Hash::of(b"file"), Hash::of(b"users"));
         assert_eq!(lines[11], format!("tag-key {}", Hash::of(b"tags")));
         assert_eq!(lines[13], "retain 7776000 2592000");
+        let basis = Hash::of(b"basis");
+        assert_eq!(lines[14], format!("kept basis.jsonl 345 {basis}"));
         assert_eq!(
-            lines[14],
+            lines[15],
             format!(
                 "sealed 2026-11-26/weir-000000000003-000000000007.parquet {file} 3 7 -1 1790000000000000 5 2 {users}"
             )
         );
-        assert_eq!(lines[15], "removed 2026-08-01");
+        assert_eq!(lines[16], "removed 2026-08-01");
         assert_eq!(Checkpoint::parse(&text), Ok(full));
         let later = sample(2, Some(Hash::of(b"before")));
         assert_eq!(Checkpoint::parse(&later.to_text()), Ok(later));

@@ -8,6 +8,7 @@ mod checkpoint;
 mod commit;
 mod entry;
 mod hash;
+mod kept;
 mod key;
 mod note;
 mod proof;
@@ -22,6 +23,7 @@ pub use commit::{
 };
 pub use entry::{Entry, EntryError, Log, entries};
 pub use hash::{Hash, HashError, leaf_hash, node_hash};
+pub use kept::{KeptFile, digests_of_beginnings};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use note::{Note, NoteError, Signature};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};

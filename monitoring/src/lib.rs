@@ -11,6 +11,7 @@ mod adapt;
 pub mod asks;
 pub mod basis;
 mod belief;
+mod beside;
 pub mod bundle;
 mod clock;
 mod column;

@@ -37,6 +37,8 @@ pub struct RecorderSettings {
     pub queue: usize,
     /// Where the key is under which all keys of the records are wrapped (LM-16).
     pub kek: KekSource,
+    /// The state directory, of whose files checkpoints speak: authorisations, notices, versions of lists. None: of none.
+    pub state: Option<PathBuf>,
     /// Whose records these are: 1 to 64 of letters, digits, `.`, `_`, `-`. Each tenant has keys of its own (LM-16).
     pub tenant: String,
 }
@@ -48,6 +50,7 @@ impl RecorderSettings {
         RecorderSettings {
             kek: KekSource::beside(&directory),
             tenant: "default".to_owned(),
+            state: None,
             directory,
             node: "weir".to_owned(),
             flush: Duration::from_millis(50),

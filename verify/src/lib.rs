@@ -6,6 +6,7 @@
 
 mod bundle;
 mod files;
+mod kept;
 mod log;
 mod order;
 mod outside;
@@ -79,6 +80,7 @@ pub fn check(store: &Store, outside: &Outside, take: TakeLeaf<'_>) -> io::Result
     for (node, told) in &told {
         let own = files.iter().filter(|file| file.node == *node).cloned();
         outside.compare(told, node, &mut report);
+        kept::check(told, node, outside.state(), &mut report);
         rows::walk((store, own.collect()), told, node, &mut report, take)?;
     }
     if !store.has_keys() {

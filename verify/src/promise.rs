@@ -131,11 +131,7 @@ impl Removals {
         let late = time.saturating_add(TOLERANCE);
         let due = in_force.due(period, is_content);
         if late < due {
-            let what = if is_content {
-                "the content of "
-            } else {
-                ""
-            };
+            let what = if is_content { "the content of " } else { "" };
             return Some(format!(
                 "{what}{period} was removed on {:.0}, and checkpoint {} promises to keep it until {:.0} ({} from the end of the day): it \
                  went before its time was over",
@@ -165,11 +161,7 @@ impl Removals {
             else {
                 continue;
             };
-            let what = if *is_content {
-                "the content of "
-            } else {
-                ""
-            };
+            let what = if *is_content { "the content of " } else { "" };
             let days = if first == last {
                 first.to_string()
             } else {

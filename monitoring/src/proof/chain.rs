@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use weir_evidence::{
-    Checkpoint, Entry, Hash, Log, Note, Retention, SealedFile, SigningKey, Span, TagKey,
+    Checkpoint, Entry, Hash, KeptFile, Log, Note, Retention, SealedFile, SigningKey, Span, TagKey,
     Why,
 };
 
@@ -26,6 +26,7 @@ use super::names::{Source, Tally};
 use super::sidecar::{Gathered, Hint};
 use super::{Leaves, open, sidecar};
 use crate::belief::Belief;
+use crate::beside::Beside;
 use crate::keys::{DataKey, KeyError};
 use crate::lane::Shared;
 use crate::paths::{FileName, sync_directory};
@@ -67,6 +68,8 @@ pub(crate) struct Chain {
     pub(super) every: Duration,
     /// How long records are kept from now on; the next checkpoint says so where the last did not.
     pub(super) retention: Retention,
+    /// The files beside the records, of which the checkpoints speak.
+    pub(super) beside: Beside,
     /// What the moments of the checkpoints make of the clock.
     pub(crate) belief: Belief,
     /// Of the journal that is being written.
@@ -198,7 +201,8 @@ impl Chain {
         if let Some(next) = &next {
             put_key(&self.store, &self.node, NEXT_KEY, next)?;
         }
-        let entry = self.entry(why, now, next.as_ref())?;
+        let kept = self.beside.changed();
+        let entry = self.entry(why, now, next.as_ref(), kept)?;
         self.keep(&entry)?;
         self.belief.see(now, self.every.as_secs());
         shared.believe(self.belief.clone());
@@ -210,7 +214,13 @@ impl Chain {
         Ok(())
     }
 
-    fn entry(&self, why: Why, now: i64, next: Option<&SigningKey>) -> io::Result<Entry> {
+    fn entry(
+        &self,
+        why: Why,
+        now: i64,
+        next: Option<&SigningKey>,
+        kept: Vec<KeptFile>,
+    ) -> io::Result<Entry> {
         let mut tree = self.log.tree.clone();
         tree.join(&self.stretch).map_err(io::Error::other)?;
         let root = tree.root().ok_or_else(|| io::Error::other("no root"))?;
@@ -234,6 +244,7 @@ impl Chain {
             tag_key: is_first.then(|| self.tag_key.fingerprint()),
             next_key: next.map(|next| next.verifier().clone()),
             retention: (!self.is_promised()).then_some(self.retention),
+            kept,
             sealed: self.sealed.clone(),
             removed: self.removed.clone(),
         };
@@ -261,6 +272,7 @@ impl Chain {
         self.length += text.len() as u64;
         self.stretch = Span::new(log.tree.end());
         self.log = log;
+        self.beside.take(&entry.checkpoint.kept);
         self.sealed.clear();
         self.removed.clear();
         let latest = entry.note.to_string();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use weir_evidence::{
-    Checkpoint, Entry, Log, Note, Retention, SigningKey, Span, TagKey, VerifierKey,
+    Checkpoint, Entry, KeptFile, Log, Note, Retention, SigningKey, Span, TagKey, VerifierKey,
 };
 
 use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
@@ -20,6 +20,7 @@ use super::names::Tally;
 use super::rows::{Gone, Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
 use crate::belief::Belief;
+use crate::beside::Beside;
 use crate::keys::KeyError;
 use crate::paths::{Layout, sync_directory};
 use crate::settings::RecorderSettings;
@@ -42,6 +43,7 @@ struct Stored {
     named: HashSet<String>,
     length: u64,
     belief: Belief,
+    kept: Vec<KeptFile>,
 }
 
 /// Why it cannot be continued.
@@ -142,6 +144,7 @@ fn read(store: &Store, settings: &RecorderSettings) -> Result<Option<Stored>, Fa
         named: found.named,
         length: found.length,
         belief: found.belief,
+        kept: found.kept,
     }))
 }
 
@@ -163,6 +166,8 @@ struct Found {
     log: Log,
     /// What the moments of the checkpoints make of the clock.
     belief: Belief,
+    /// What they say of files beside the records, in their order.
+    kept: Vec<KeptFile>,
     named: HashSet<String>,
     /// The last entry and the key that is to have signed it.
     last: Option<(Entry, VerifierKey)>,
@@ -179,6 +184,7 @@ impl Found {
         Found {
             log: Log::default(),
             belief,
+            kept: Vec::new(),
             named: HashSet::new(),
             last: None,
             length: 0,
@@ -202,6 +208,7 @@ impl Found {
             (Ok(_), Some(signer)) => {
                 let (time, every) = (entry.checkpoint.time, entry.checkpoint.every);
                 self.belief.see(time, every);
+                self.kept.extend(entry.checkpoint.kept.iter().cloned());
                 let paths = entry.checkpoint.sealed.iter();
                 self.named.extend(paths.map(|sealed| sealed.path.clone()));
                 self.length = at + bytes.len() as u64;
@@ -298,6 +305,7 @@ fn assemble(
     use std::os::unix::fs::OpenOptionsExt;
     let node = settings.node.as_str();
     let directory = &store.layout().log(node);
+    let mut beside = Beside::of(settings.state.clone());
     let (log, key, tag_key, length, belief) = match stored {
         Some(Stored {
             log,
@@ -305,8 +313,12 @@ fn assemble(
             tag_key,
             length,
             belief,
+            kept,
             ..
-        }) => (log, key, tag_key, length, belief),
+        }) => {
+            beside.take(&kept);
+            (log, key, tag_key, length, belief)
+        }
         None => {
             let tag_key = first_tag_key(store, node)?;
             let belief = Belief::new(settings.settle);
@@ -340,6 +352,7 @@ fn assemble(
         removed: Vec::new(),
         every: settings.checkpoint,
         retention: settings.retention(),
+        beside,
         belief,
         leaves: None,
         hints: Vec::new(),

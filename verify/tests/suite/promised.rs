@@ -24,6 +24,7 @@ fn sign_on(lab: &Lab, change: impl FnOnce(&mut Checkpoint)) -> u64 {
         key: None,
         tag_key: None,
         retention: None,
+        kept: Vec::new(),
         sealed: Vec::new(),
         removed: Vec::new(),
         ..last.checkpoint.clone()
@@ -95,7 +96,9 @@ fn a_time_that_was_shortened_before_is_lawful_and_told_with_every_day_that_went_
         )),
         "{text}"
     );
-    assert!(text.contains(&format!("from checkpoint {number} of ")) && text.contains("kept for 0 s"));
+    assert!(
+        text.contains(&format!("from checkpoint {number} of ")) && text.contains("kept for 0 s")
+    );
     assert_eq!(report.logs[0].promises.len(), 2);
     // Kept for longer again at once: what went stays told.
     sign_on(&lab, |checkpoint| {
@@ -104,7 +107,11 @@ fn a_time_that_was_shortened_before_is_lawful_and_told_with_every_day_that_went_
             content: 0,
         });
     });
-    assert!(lab.check().to_text().contains("went earlier than was promised"));
+    assert!(
+        lab.check()
+            .to_text()
+            .contains("went earlier than was promised")
+    );
 }
 
 #[test]
