@@ -14,7 +14,7 @@ fn whole_periods_are_removed_when_their_time_is_over_and_the_removal_is_recorded
     weir.get("http://bet.test/");
     site.record(&[("host", "bet.test")]);
     weir.stop(Duration::from_secs(10));
-    site.step_clock("-3d");
+    site.step_clock("-4d");
     let weir = site.start();
     weir.get("http://www.casino.test/");
     site.record(&[("host", "www.casino.test")]);
@@ -32,7 +32,7 @@ fn whole_periods_are_removed_when_their_time_is_over_and_the_removal_is_recorded
     let clock = site.record(&[("kind", "clock")]);
     assert!(!clock.lacks("note"));
     weir.stop(Duration::from_secs(10));
-    site.step_clock("-1d");
+    site.step_clock("-2d");
     let weir = site.start();
     eventually("what is over is gone once the clock is right", || {
         std::thread::sleep(Duration::from_millis(500));
