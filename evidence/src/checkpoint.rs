@@ -9,6 +9,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use crate::hash::Hash;
+use crate::kept::KeptFile;
 use crate::key::VerifierKey;
 use crate::users::{UserEntry, users_root};
 
@@ -122,6 +123,25 @@ impl SealedFile {
     }
 }
 
+/// How long records are kept, in seconds from the end of their day (LM-14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Whole rows.
+    pub rows: u64,
+    /// Their content; what is over with its rows is over in any case.
+    pub content: u64,
+}
+
+impl Retention {
+    fn parse(text: &str) -> Option<Retention> {
+        let (rows, content) = text.split_once(' ')?;
+        Some(Retention {
+            rows: rows.parse().ok()?,
+            content: content.parse().ok()?,
+        })
+    }
+}
+
 /// What is said of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -151,6 +171,10 @@ pub struct Checkpoint {
     pub tag_key: Option<Hash>,
     /// The key that signs all later checkpoints.
     pub next_key: Option<VerifierKey>,
+    /// How long records are kept from here on; stands in the first checkpoint, and wherever it is another than before.
+    pub retention: Option<Retention>,
+    /// Files beside the records that are others than the checkpoints before say.
+    pub kept: Vec<KeptFile>,
     /// Files sealed since the checkpoint before.
     pub sealed: Vec<SealedFile>,
     /// Periods removed since the checkpoint before, because their time was over (LM-14).
@@ -200,6 +224,12 @@ impl Checkpoint {
         if let Some(key) = &self.next_key {
             let _ = writeln!(text, "next-key {key}");
         }
+        if let Some(Retention { rows, content }) = &self.retention {
+            let _ = writeln!(text, "retain {rows} {content}");
+        }
+        for kept in &self.kept {
+            let _ = writeln!(text, "kept {}", kept.line());
+        }
         for sealed in &self.sealed {
             let _ = writeln!(text, "sealed {}", sealed.line());
         }
@@ -241,6 +271,8 @@ impl Checkpoint {
             key: lines.maybe("key", |rest| rest.parse().ok())?,
             tag_key: lines.maybe("tag-key", |rest| rest.parse().ok())?,
             next_key: lines.maybe("next-key", |rest| rest.parse().ok())?,
+            retention: lines.maybe("retain", Retention::parse)?,
+            kept: lines.many("kept", KeptFile::parse)?,
             sealed: lines.many("sealed", SealedFile::parse)?,
             removed: lines.many("removed", |rest| Some(rest.to_owned()))?,
         };
@@ -338,6 +370,8 @@ pub(crate) mod tests {
             key: None,
             tag_key: None,
             next_key: None,
+            retention: None,
+            kept: Vec::new(),
             sealed: Vec::new(),
             removed: Vec::new(),
         }
@@ -351,6 +385,15 @@ pub(crate) mod tests {
             key: Some(key.verifier().clone()),
             next_key: Some(key.verifier().clone()),
             tag_key: Some(Hash::of(b"tags")),
+            retention: Some(Retention {
+                rows: 7_776_000,
+                content: 2_592_000,
+            }),
+            kept: vec![KeptFile {
+                name: "basis.jsonl".to_owned(),
+                bytes: 345,
+                digest: Hash::of(b"basis"),
+            }],
             sealed: vec![SealedFile {
                 path: "2026-11-26/weir-000000000003-000000000007.parquet".to_owned(),
                 digest: Hash::of(b"file"),
@@ -382,13 +425,16 @@ pub(crate) mod tests {
         );
         let (file, users) = (Hash::of(b"file"), Hash::of(b"users"));
         assert_eq!(lines[11], format!("tag-key {}", Hash::of(b"tags")));
+        assert_eq!(lines[13], "retain 7776000 2592000");
+        let basis = Hash::of(b"basis");
+        assert_eq!(lines[14], format!("kept basis.jsonl 345 {basis}"));
         assert_eq!(
-            lines[13],
+            lines[15],
             format!(
                 "sealed 2026-11-26/weir-000000000003-000000000007.parquet {file} 3 7 -1 1790000000000000 5 2 {users}"
             )
         );
-        assert_eq!(lines[14], "removed 2026-08-01");
+        assert_eq!(lines[16], "removed 2026-08-01");
         assert_eq!(Checkpoint::parse(&text), Ok(full));
         let later = sample(2, Some(Hash::of(b"before")));
         assert_eq!(Checkpoint::parse(&later.to_text()), Ok(later));
@@ -407,6 +453,9 @@ pub(crate) mod tests {
             text.replace("why seal", "why not"),
             text.replace(".123456Z", ".1234560Z"),
             text.replace("number 2\n", ""),
+            format!("{text}retain 90\n"),
+            format!("{text}retain 090 30\n"),
+            format!("{text}retain 90 30\nretain 90 30\n"),
             text.replace('\n', "\r\n"),
         ] {
             assert!(Checkpoint::parse(&bad).is_err(), "{bad:?}");

@@ -14,7 +14,7 @@
 use std::fmt::Write;
 use std::io::{self, BufRead};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{Checkpoint, CheckpointError, Retention};
 use crate::hash::Hash;
 use crate::note::{Note, NoteError};
 use crate::span::{Span, SpanError};
@@ -136,6 +136,8 @@ pub struct Log {
     pub key: Option<crate::VerifierKey>,
     /// Fingerprint of the key of the log's tags.
     pub tag_key: Option<Hash>,
+    /// How long records are kept, as the newest checkpoint that says it does.
+    pub retention: Option<Retention>,
 }
 
 impl Default for Log {
@@ -146,6 +148,7 @@ impl Default for Log {
             previous: None,
             key: None,
             tag_key: None,
+            retention: None,
         }
     }
 }
@@ -195,6 +198,7 @@ impl Log {
         self.previous = Some(Hash::of(entry.note.text().as_bytes()));
         self.key = Some(new.next_key.clone().unwrap_or(key));
         self.tag_key = self.tag_key.or(new.tag_key);
+        self.retention = new.retention.or(self.retention);
         self.last = Some(new.clone());
         Ok(stretch)
     }

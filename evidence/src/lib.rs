@@ -8,6 +8,7 @@ mod checkpoint;
 mod commit;
 mod entry;
 mod hash;
+mod kept;
 mod key;
 mod lanes;
 mod maker;
@@ -18,12 +19,13 @@ mod span;
 mod tag;
 mod users;
 
-pub use checkpoint::{Checkpoint, CheckpointError, SealedFile, Why};
+pub use checkpoint::{Checkpoint, CheckpointError, Retention, SealedFile, Why};
 pub use commit::{
     GROUPS, NO_FIELDS, Opening, Salt, Secret, SecretError, TooLong, leaf_of, put_field,
 };
 pub use entry::{Entry, EntryError, Log, entries};
 pub use hash::{Hash, HashError, leaf_hash, node_hash};
+pub use kept::{KeptFile, digests_of_beginnings};
 pub use key::{KeyError, SigningKey, VerifierKey};
 pub use maker::LeafMaker;
 pub use note::{Note, NoteError, Signature};

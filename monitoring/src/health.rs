@@ -27,6 +27,8 @@ pub struct RecorderHealth {
     pub unsealed: usize,
     /// Segments sealed.
     pub sealed: u64,
+    /// Why what is due by its age is not removed at present: the clock is doubted.
+    pub held_back: Option<String>,
     /// Periods removed.
     pub removed_periods: u64,
     /// Number of the last signed checkpoint of the log; 0 before the first.

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::event::{EventId, EventIds};
 use crate::lane::{Complete, Message, Shared};
 use crate::notes;
 use crate::paths::Period;
+use crate::proof;
 use crate::proof::chain::{self, Chain};
 use crate::retain::{self, Due};
 use crate::seal::{self, Segment};
@@ -27,8 +28,11 @@ const RETRY: Duration = Duration::from_secs(15);
 const RETENTION: Duration = Duration::from_secs(3600);
 /// Time between two looks for what commands ask.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a removal waits for its row to be durable, and an erasure for a checkpoint.
+/// How long a removal waits for its row to be durable, and an erasure for that, for sealing and for a checkpoint, while the disk
+/// takes nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same for an erasure while the disk takes rows, slow as it may be: giving up would leave it half done, or refuse it.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two looks whether a checkpoint was signed.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -87,8 +91,11 @@ impl Keeper {
             match self.tasks.recv_timeout(TICK) {
                 Ok(Task::Retain(done)) => {
                     self.wait_for_log();
+                    self.wait_for(&self.shared.is_promised);
                     is_resumed = is_resumed || self.resume();
-                    self.remove_due(is_resumed);
+                    if self.remove_due(is_resumed) {
+                        looked = Some(Instant::now());
+                    }
                     let _ = done.try_send(());
                 }
                 Ok(Task::Serve(request, done)) => {
@@ -125,10 +132,53 @@ impl Keeper {
 
     /// Nothing can be told or named before the log is open.
     fn wait_for_log(&self) {
+        self.wait_for(&self.shared.log_is_open);
+    }
+
+    /// Waits for something that the writer does; false when it was not done in time, or will not be. What is asked says nothing while
+    /// it is open.
+    fn wait_while_writable(&self, is_done: impl Fn() -> Option<bool>) -> bool {
         let begun = Instant::now();
-        while !self.shared.log_is_open.load(Ordering::Acquire) && begun.elapsed() < PATIENCE {
+        loop {
+            // Before the look: what was done until then is seen.
+            let has_ended = self.shared.has_ended.load(Ordering::Acquire);
+            if let Some(is_done) = is_done() {
+                return is_done;
+            }
+            let health = self.shared.health();
+            let patience = match health.writable && health.checkpoint_error.is_none() {
+                true => LONG_PATIENCE,
+                false => PATIENCE,
+            };
+            if has_ended || begun.elapsed() >= patience {
+                return false;
+            }
+        }
+    }
+
+    fn wait_for(&self, what: &AtomicBool) {
+        let begun = Instant::now();
+        while !what.load(Ordering::Acquire) && begun.elapsed() < PATIENCE {
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// How long records are kept, and their content. A shorter time than was promised counts once a checkpoint has said so: until
+    /// then nothing goes, or, where the disk takes nothing and going gives it room, only what was not promised longer.
+    fn promised(&self) -> Option<(Duration, Duration)> {
+        if self.shared.is_promised.load(Ordering::Acquire) {
+            return Some(self.shared.retention());
+        }
+        if self.shared.writable.load(Ordering::Relaxed) {
+            return None;
+        }
+        let before = proof::open::promised(&self.store, &self.node);
+        let (rows, content) = before.map_or((0, 0), |it| (it.rows, it.content));
+        let (retain, retain_content) = self.shared.retention();
+        Some((
+            retain.max(Duration::from_secs(rows)),
+            retain_content.max(Duration::from_secs(content)),
+        ))
     }
 
     fn note(&self, error: String) {
@@ -220,6 +270,9 @@ impl Keeper {
     /// Removes what is due; answers whether it was looked at. While the log is not open yet, for example because the disk is
     /// full, only what nobody holds goes, and as a whole.
     fn remove_due(&self, is_ready: bool) -> bool {
+        let Some((retain, retain_content)) = self.promised() else {
+            return false;
+        };
         let now = self.time_passed();
         let held = match Held::load(&self.store) {
             Ok(held) => held,
@@ -233,8 +286,18 @@ impl Keeper {
         if !is_ready && !held.is_empty() {
             return false;
         }
-        let (retain, retain_content) = self.shared.retention();
-        match retain::due(&self.store, retain, now) {
+        let due = retain::due(&self.store, retain, now);
+        let doubt = self.shared.belief().doubt(now).filter(|_| {
+            let contents = || retain::due_content(&self.store, retain_content, now);
+            due.as_ref().is_ok_and(|due| !due.is_empty())
+                || contents().is_ok_and(|due| !due.is_empty())
+        });
+        self.shared
+            .update_health(|health| health.held_back.clone_from(&doubt));
+        if doubt.is_some() {
+            return true;
+        }
+        match due {
             Ok(periods) => periods.iter().for_each(|due| self.expire(due, &held)),
             Err(error) => self.note(format!("cannot look for periods to remove: {error}")),
         }
@@ -317,16 +380,19 @@ impl erase::Clerk for Keeper {
                 "the row that tells of it cannot be made durable at present, so nothing is done",
             ));
         }
-        told.recv_timeout(PATIENCE).map_err(|_| {
-            let error = "the row that tells of it waits for the disk; it is done once the disk takes rows again";
-            io::Error::new(io::ErrorKind::TimedOut, error)
-        })
+        self.wait_while_writable(|| is_answered(&told))
+            .then_some(())
+            .ok_or_else(|| {
+                let error = "the row that tells of it waits for the disk; it is done once the disk takes rows again";
+                io::Error::new(io::ErrorKind::TimedOut, error)
+            })
     }
 
     fn seal(&self) -> io::Result<()> {
         let (done, exchanged) = sync_channel(1);
         let asked = self.writer.try_send(Message::Exchange(done)).is_ok();
-        let is_sealed = asked && exchanged.recv_timeout(PATIENCE).is_ok() && self.seal_complete();
+        let is_sealed =
+            asked && self.wait_while_writable(|| is_answered(&exchanged)) && self.seal_complete();
         match is_sealed {
             true => Ok(()),
             false => Err(io::Error::other(
@@ -344,15 +410,26 @@ impl erase::Clerk for Keeper {
     }
 
     fn sign(&self) -> io::Result<()> {
-        let begun = Instant::now();
-        while self.shared.is_unsigned() {
-            if begun.elapsed() >= PATIENCE {
-                let error = "no checkpoint can be signed at present; the next start finishes this";
-                return Err(io::Error::other(error));
+        let is_signed = self.wait_while_writable(|| {
+            let is_signed = !self.shared.is_unsigned();
+            if !is_signed {
+                std::thread::sleep(PAUSE);
             }
-            std::thread::sleep(PAUSE);
-        }
-        Ok(())
+            is_signed.then_some(true)
+        });
+        let error = "no checkpoint can be signed at present; the next start finishes this";
+        is_signed
+            .then_some(())
+            .ok_or_else(|| io::Error::other(error))
+    }
+}
+
+/// Whether the writer has answered, after a moment in which it may. It lets go of who asks when it cannot do it.
+fn is_answered(answer: &Receiver<()>) -> Option<bool> {
+    match answer.recv_timeout(PAUSE) {
+        Ok(()) => Some(true),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => Some(false),
     }
 }
 

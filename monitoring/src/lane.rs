@@ -9,11 +9,13 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use weir_evidence::SealedFile;
+use weir_evidence::{Retention, SealedFile};
 
+use crate::belief::Belief;
 use crate::health::RecorderHealth;
 use crate::proof::sidecar::Gathered;
 use crate::record::Record;
+use crate::settings;
 
 /// A lane hands its records over by itself when it holds this many.
 const FULL: usize = 1024;
@@ -70,6 +72,12 @@ pub(crate) struct Shared {
     pub(crate) writable: AtomicBool,
     /// Whether the log has been opened. Until then journals stay as they are: opening reads them.
     pub(crate) log_is_open: AtomicBool,
+    /// Whether a signed checkpoint says how long records are kept: before that nothing is removed that was to be kept longer.
+    pub(crate) is_promised: AtomicBool,
+    /// Whether the writer has ended: it will neither answer nor sign any more.
+    pub(crate) has_ended: AtomicBool,
+    /// Whether the clock is believed when it says that the time of records is over.
+    belief: Mutex<Belief>,
     untold: Mutex<Dropped>,
     complete: Mutex<Vec<Complete>>,
     sealed: Mutex<Vec<SealedFile>>,
@@ -83,13 +91,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(limit: usize) -> Shared {
+    pub(crate) fn new(limit: usize, belief: Belief) -> Shared {
         Shared {
             limit,
             queued: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
             writable: AtomicBool::new(true),
             log_is_open: AtomicBool::new(false),
+            is_promised: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            belief: Mutex::new(belief),
             untold: Mutex::default(),
             complete: Mutex::default(),
             sealed: Mutex::default(),
@@ -101,21 +112,34 @@ impl Shared {
         }
     }
 
-    /// From the next look on periods go by these.
+    /// From the next look on periods go by these, and from the next checkpoint on the log says so.
     pub(crate) fn set_retention(&self, retain: Duration, retain_content: Duration) {
-        let mut retention = self
-            .retention
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *retention = (retain, retain_content);
+        let mut retention = locked(&self.retention);
+        if *retention != (retain, retain_content) {
+            *retention = (retain, retain_content);
+            self.is_promised.store(false, Ordering::Release);
+        }
+    }
+
+    /// A signed checkpoint says that records are kept for so long.
+    pub(crate) fn note_promised(&self, promised: Option<Retention>) {
+        let retention = locked(&self.retention);
+        let is_promised = promised == Some(settings::retention(*retention));
+        self.is_promised.store(is_promised, Ordering::Release);
     }
 
     /// How long records are kept, and content of theirs.
     pub(crate) fn retention(&self) -> (Duration, Duration) {
-        *self
-            .retention
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.retention)
+    }
+
+    /// What is believed of the clock.
+    pub(crate) fn belief(&self) -> Belief {
+        locked(&self.belief).clone()
+    }
+
+    pub(crate) fn believe(&self, belief: Belief) {
+        *locked(&self.belief) = belief;
     }
 
     /// How many of `count` records may enter the queue.

@@ -10,6 +10,8 @@
 mod adapt;
 pub mod asks;
 pub mod basis;
+mod belief;
+mod beside;
 pub mod bundle;
 mod clock;
 mod coded;

@@ -75,6 +75,11 @@ pub(crate) fn clock_behind(ids: &EventIds, now: i64, latest: i64) -> Record {
     row(ids, Kind::Clock, now, note)
 }
 
+/// The clock is so far ahead of the records that nothing is removed by it for now.
+pub(crate) fn clock_ahead(ids: &EventIds, now: i64, why: String) -> Record {
+    row(ids, Kind::Clock, now, why)
+}
+
 pub(crate) fn overrun(ids: &EventIds, now: i64, dropped: Dropped) -> Record {
     let note = format!(
         "{} records were dropped because the queue was full; they began between {} and {}",

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::belief::Belief;
 use crate::clock::{self, Clock, SystemClock};
 use crate::erase::{Done, Request};
 use crate::event::EventIds;
@@ -73,8 +74,9 @@ impl Recorder {
         let found = recovery::look(&store, &settings.node)
             .map_err(|error| file_error(layout.root(), error))?;
         let ids = Arc::new(EventIds::new());
-        let opening = opening_rows(&ids, clock.wall(), &found);
-        let shared = Arc::new(Shared::new(settings.queue));
+        let belief = Belief::of_row(settings.settle, found.latest);
+        let opening = opening_rows(&ids, clock.wall(), &found, &belief);
+        let shared = Arc::new(Shared::new(settings.queue, belief));
         shared.set_retention(settings.retain, settings.retain_content);
         found
             .journals
@@ -303,7 +305,7 @@ fn file_error(path: &Path, error: io::Error) -> RecorderError {
     }
 }
 
-fn opening_rows(ids: &EventIds, now: i64, found: &Found) -> Vec<Record> {
+fn opening_rows(ids: &EventIds, now: i64, found: &Found, belief: &Belief) -> Vec<Record> {
     let mut rows: Vec<Record> = found
         .crashes
         .iter()
@@ -312,6 +314,11 @@ fn opening_rows(ids: &EventIds, now: i64, found: &Found) -> Vec<Record> {
     if found.latest > now.saturating_add(2_000_000) {
         rows.push(notes::clock_behind(ids, now, found.latest));
     }
+    rows.extend(
+        belief
+            .doubt(now)
+            .map(|why| notes::clock_ahead(ids, now, why)),
+    );
     rows.push(notes::start(ids, now));
     rows
 }

@@ -27,6 +27,15 @@ pub struct Due {
     directory: PathBuf,
 }
 
+/// What was removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Periods that are gone.
+    pub due: Vec<Due>,
+    /// Why what is due was not removed: the clock is doubted.
+    pub held_back: Option<String>,
+}
+
 /// Why a directory could not be cleared of what is due.
 #[derive(Debug, thiserror::Error)]
 pub enum RetainError {
@@ -70,18 +79,20 @@ pub(crate) fn due_content(store: &Store, retain: Duration, now: i64) -> io::Resu
 ///
 /// # Errors
 /// [`RecorderError::Locked`] when a running Weir holds the directory: it removes what is due itself every hour.
-pub fn run(settings: RecorderSettings, deadline: Duration) -> Result<Vec<Due>, RetainError> {
+pub fn run(settings: RecorderSettings, deadline: Duration) -> Result<Removed, RetainError> {
     let store = Store::open(&settings.directory, &settings.kek, &settings.tenant);
     let store = store.map_err(RecorderError::from)?;
     let found = due(&store, settings.retain, clock::now()).unwrap_or_default();
     let until = Instant::now() + deadline;
     let recorder = crate::Recorder::start(settings)?;
     recorder.retain(deadline);
+    let held_back = recorder.health().held_back;
     recorder.stop(until.saturating_duration_since(Instant::now()))?;
-    Ok(found
-        .into_iter()
-        .filter(|due| !due.directory.exists())
-        .collect())
+    let is_gone = |due: &Due| !due.directory.exists();
+    Ok(Removed {
+        due: found.into_iter().filter(is_gone).collect(),
+        held_back,
+    })
 }
 
 /// Removes one period. Readers see all of it or nothing; its keys are destroyed before its files go, so that no copy of the

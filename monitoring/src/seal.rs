@@ -98,16 +98,18 @@ pub(crate) fn seal(
         0 => None,
         _ => {
             let path = place(layout, &facts)?;
-            let keys = store.segment_keys(Period::of(facts.latest))?;
-            if let Some(secret) = secret {
-                sidecar::write_secret(store, &keys[0], &path, &secret)?;
-                match gathered.filter(|gathered| gathered.is_of(facts.rows)) {
-                    Some(gathered) => gathered.write(&path)?,
-                    None => gather(store, &facts.node, &batches, secret)?.write(&path)?,
+            if !is_sealed(store, &path, &facts) {
+                let keys = store.segment_keys(Period::of(facts.latest))?;
+                if let Some(secret) = secret {
+                    sidecar::write_secret(store, &keys[0], &path, &secret)?;
+                    match gathered.filter(|gathered| gathered.is_of(facts.rows)) {
+                        Some(gathered) => gathered.write(&path)?,
+                        None => gather(store, &facts.node, &batches, secret)?.write(&path)?,
+                    }
                 }
+                hosts::write(store, &keys[0], &path, &batches)?;
+                write(layout, &path, &facts, &keys, batches)?;
             }
-            hosts::write(store, &keys[0], &path, &batches)?;
-            write(layout, &path, &facts, &keys, batches)?;
             // Without it a search reads the footer.
             let _ = index::add(layout, &path, &facts);
             Some(path)
@@ -120,6 +122,15 @@ pub(crate) fn seal(
         replay.damaged() > 0 || !replay.has_header(),
     )?;
     Ok(segment.map(|path| Segment { path, is_proven }))
+}
+
+/// Whether a kill came after the segment had its name and before its journal was gone. It stays byte for byte what it is then: a
+/// checkpoint may name it already, and if it were written anew, a second kill could come before the next checkpoint says so.
+fn is_sealed(store: &Store, path: &Path, facts: &Facts) -> bool {
+    let same = |there: &Facts| {
+        (there.first, there.last, there.rows) == (facts.first, facts.last, facts.rows)
+    };
+    path.exists() && Facts::read(store, path).is_ok_and(|there| same(&there))
 }
 
 /// What a writer that is gone had gathered; the order of the batches is that of `seq`.
@@ -136,7 +147,7 @@ fn gather(
     for batch in batches {
         let made = leaves.of(batch, &mut |leaf| {
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
-                hints.push(hash.0[0]);
+                hints.push(sidecar::hint(&hash));
                 users.push(of, leaf.seq, &hash);
                 contents.extend(leaf.content());
             }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weir_evidence::Retention;
+
 use crate::keys::{KekSource, KeyError};
 use crate::paths::is_node_name;
 
@@ -28,10 +30,15 @@ pub struct RecorderSettings {
     pub retain: Duration,
     /// The content of a period is removed this long after its end (LM-14).
     pub retain_content: Duration,
+    /// For how long Weir must have run on after the clock leapt far ahead, before anything is removed by it (LM-14); 0 believes
+    /// every clock.
+    pub settle: Duration,
     /// Records held in memory at most; more are dropped and counted.
     pub queue: usize,
     /// Where the key is under which all keys of the records are wrapped (LM-16).
     pub kek: KekSource,
+    /// The state directory, of whose files checkpoints speak: authorisations, notices, versions of lists. None: of none.
+    pub state: Option<PathBuf>,
     /// Whose records these are: 1 to 64 of letters, digits, `.`, `_`, `-`. Each tenant has keys of its own (LM-16).
     pub tenant: String,
 }
@@ -43,6 +50,7 @@ impl RecorderSettings {
         RecorderSettings {
             kek: KekSource::beside(&directory),
             tenant: "default".to_owned(),
+            state: None,
             directory,
             node: "weir".to_owned(),
             flush: Duration::from_millis(50),
@@ -52,6 +60,7 @@ impl RecorderSettings {
             checkpoint: Duration::from_secs(600),
             retain: Duration::from_secs(90 * 86_400),
             retain_content: Duration::from_secs(30 * 86_400),
+            settle: Duration::from_secs(86_400),
             queue: 65_536,
         }
     }
@@ -104,4 +113,12 @@ pub enum StopError {
     /// The disk did not take everything.
     #[error("not all records could be written: {0}")]
     Unwritten(String),
+}
+
+/// How long records are kept, and content of theirs, as the log says it.
+pub(crate) fn retention((rows, content): (Duration, Duration)) -> Retention {
+    Retention {
+        rows: rows.as_secs(),
+        content: content.as_secs(),
+    }
 }

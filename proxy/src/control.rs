@@ -82,6 +82,11 @@ impl Console {
                 State::Warning,
                 format!("records are written, but not signed at present: {error}"),
             )
+        } else if let Some(why) = &health.held_back {
+            (
+                State::Warning,
+                format!("records are written; some are due to be removed and are not: {why}"),
+            )
         } else {
             (State::Ok, "records are written".to_owned())
         };

@@ -21,6 +21,7 @@ pub(crate) fn settings(settings: &Settings) -> Result<RecorderSettings, KeyError
         queue: records.queue,
         kek: kek(settings)?,
         tenant: records.tenant.clone(),
+        state: Some(settings.state.clone()),
         ..RecorderSettings::new(settings.records_directory())
     })
 }

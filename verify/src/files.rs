@@ -236,7 +236,7 @@ pub(crate) fn suspects(
     }
     let of_row = rows.rows.iter().zip(&hints);
     of_row
-        .filter(|(row, hint)| row.leaf.is_some_and(|leaf| leaf.0[0] != **hint))
+        .filter(|(row, hint)| row.leaf.is_some_and(|leaf| proof::hint(&leaf) != **hint))
         .map(|(row, _)| row.seq)
         .collect()
 }

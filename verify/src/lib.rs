@@ -6,9 +6,11 @@
 
 mod bundle;
 mod files;
+mod kept;
 mod log;
 mod order;
 mod outside;
+mod promise;
 mod report;
 mod rows;
 mod stretch;
@@ -25,6 +27,7 @@ pub use bundle::{BundleReport, check_bundle, is_bundle};
 pub use outside::{Outside, OutsideError};
 pub use weir_monitoring::{KekSource, Store};
 
+pub use promise::Promise;
 pub use report::{Fault, LogReport, Place, Report};
 
 /// Takes the leaves of every row that is in the log: node, number, hash.
@@ -77,6 +80,7 @@ pub fn check(store: &Store, outside: &Outside, take: TakeLeaf<'_>) -> io::Result
     for (node, told) in &told {
         let own = files.iter().filter(|file| file.node == *node).cloned();
         outside.compare(told, node, &mut report);
+        kept::check(told, node, outside.state(), &mut report);
         rows::walk((store, own.collect()), told, node, &mut report, take)?;
     }
     if !store.has_keys() {

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader};
 
-use weir_evidence::{Checkpoint, Entry, Log, Note, SealedFile, Span, VerifierKey, entries};
+use weir_evidence::{Checkpoint, Entry, Hash, Log, Note, SealedFile, Span, VerifierKey, entries};
 use weir_monitoring::proof::{self, CHECKPOINTS, KEY, LATEST, TAG_KEY, log_directory};
 use weir_monitoring::{KeyError, Store};
 
+use crate::promise::Promise;
 use crate::report::{Place, Report};
 
 /// A checkpoint that holds.
@@ -23,6 +24,14 @@ pub(crate) struct Point {
     pub(crate) after: u64,
 }
 
+/// What a checkpoint says of a file beside the records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+    pub(crate) digest: Hash,
+}
+
 /// What the checkpoints say.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -32,6 +41,10 @@ pub(crate) struct Told {
     pub(crate) keys: Vec<VerifierKey>,
     /// Each sealed file with the checkpoint that names it, by its path under `segments`.
     pub(crate) sealed: BTreeMap<String, (SealedFile, u64)>,
+    /// What checkpoints say of files beside the records, by name.
+    pub(crate) kept: BTreeMap<String, Vec<Kept>>,
+    /// How long records are kept, wherever a checkpoint says it anew.
+    pub(crate) promises: Vec<Promise>,
     /// Periods that were removed, with the checkpoint that says so.
     pub(crate) removed: BTreeMap<String, u64>,
 }
@@ -79,6 +92,15 @@ impl Told {
         for sealed in &checkpoint.sealed {
             let named = (sealed.clone(), checkpoint.number);
             self.sealed.insert(sealed.path.clone(), named);
+        }
+        self.promises
+            .extend(Promise::of(&checkpoint, self.points.len()));
+        for file in &checkpoint.kept {
+            self.kept.entry(file.name.clone()).or_default().push(Kept {
+                number: checkpoint.number,
+                bytes: file.bytes,
+                digest: file.digest,
+            });
         }
         let removed = checkpoint.removed.iter();
         self.removed

@@ -10,7 +10,7 @@ use weir_monitoring::{KekSource, Store};
 use weir_verify::{Outside, check, check_bundle, is_bundle};
 
 const USAGE: &str = "\
-weir-verify DIRECTORY [--kek-file FILE] [--key FILE]… [--checkpoint PATH]… [--tag-key FILE] [--leaves FILE] [--json]
+weir-verify DIRECTORY [--kek-file FILE] [--key FILE]… [--checkpoint PATH]… [--tag-key FILE] [--state DIR] [--leaves FILE] [--json]
 
 Checks an export bundle of Weir, or the log of a records directory: every row, every checkpoint, without network and
 without Weir.
@@ -20,6 +20,7 @@ without Weir.
   --key FILE         public keys that were kept outside, one a line
   --checkpoint PATH  a checkpoint that was kept outside, or a directory of them (*.note), which must all fit
   --tag-key FILE     of a bundle: checks that the tag is the person's, for an auditor who has this key
+  --state DIR        of a records directory: where basis.jsonl, notice.jsonl and policies/ lie, of which checkpoints speak
   --leaves FILE      of a records directory: writes node, number and hash of every leaf, for other tools
   --json             the report as JSON
 
@@ -80,6 +81,7 @@ fn args() -> Result<Option<Args>, String> {
                     .and_then(|text| TagKey::from_text(&text).map_err(|error| error.to_string()));
                 tag_key = Some(key.map_err(|error| format!("{}: {error}", path.display()))?);
             }
+            Some("--state") => outside.add_state(&file().ok_or("--state needs a directory")?),
             Some("--kek-file") => kek = Some(file().ok_or("--kek-file needs a file")?),
             Some("--leaves") => leaves = Some(file().ok_or("--leaves needs a file")?),
             Some(other) if other.starts_with('-') => {

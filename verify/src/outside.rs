@@ -17,6 +17,7 @@ const DIFFERENCES: usize = 10;
 pub struct Outside {
     keys: Vec<VerifierKey>,
     checkpoints: Vec<(Note, Checkpoint)>,
+    state: Option<PathBuf>,
 }
 
 /// Why a file is neither.
@@ -35,6 +36,15 @@ impl std::fmt::Display for OutsideError {
 impl std::error::Error for OutsideError {}
 
 impl Outside {
+    /// The state directory, whose files are then compared with what checkpoints say of them.
+    pub fn add_state(&mut self, path: &Path) {
+        self.state = Some(path.to_owned());
+    }
+
+    pub(crate) fn state(&self) -> Option<&Path> {
+        self.state.as_deref()
+    }
+
     /// Takes in the public keys of a file, one a line.
     ///
     /// # Errors
@@ -113,6 +123,7 @@ impl Outside {
         let earlier = Outside {
             keys: self.keys.clone(),
             checkpoints: own,
+            ..Outside::default()
         };
         earlier.compare(told, node, report);
         let origin = told.last().map(|last| last.checkpoint.origin.as_str());

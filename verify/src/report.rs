@@ -5,6 +5,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::promise::Promise;
+
 /// Faults shown one by one to people; all are counted, and all are in JSON.
 const SHOWN: usize = 20;
 
@@ -95,6 +97,8 @@ pub struct LogReport {
     pub last_time: Option<Timestamp>,
     /// The last one whole, to be kept elsewhere.
     pub last_checkpoint: Option<String>,
+    /// How long records are kept, wherever a checkpoint says it anew.
+    pub promises: Vec<Promise>,
     /// Number of the first row that the log covers.
     pub first_row: Option<u64>,
     /// Number of the last row that a checkpoint covers.
@@ -209,6 +213,9 @@ impl LogReport {
             moment(self.first_time),
             moment(self.last_time)
         );
+        for promise in &self.promises {
+            let _ = writeln!(text, "       {}", promise.words());
+        }
         let _ = writeln!(
             text,
             "       {} rows proved; {} removed because their time was over; {} after the last checkpoint and {} from before the \

@@ -17,6 +17,7 @@ use crate::TakeLeaf;
 use crate::files;
 use crate::log::{Point, Told};
 use crate::order::Order;
+use crate::promise::Removals;
 use crate::report::{LogReport, Place, Report};
 use crate::stretch::without;
 use gone::Buried;
@@ -100,6 +101,7 @@ struct Walk<'a> {
     /// Whether an erasure or expiry is under way.
     is_pending: bool,
     order: Order,
+    removals: Removals,
     log: LogReport,
     /// The last moment that a row after the last checkpoint tells of.
     latest: Option<i64>,
@@ -130,6 +132,7 @@ impl<'a> Walk<'a> {
             expired: BTreeMap::new(),
             is_pending: false,
             order: Order::default(),
+            removals: Removals::default(),
             log: LogReport {
                 node: node.to_owned(),
                 origin: last.map(|last| last.origin.clone()),
@@ -141,6 +144,7 @@ impl<'a> Walk<'a> {
                     .and_then(|first| moment(first.checkpoint.time)),
                 last_time: last.and_then(|last| moment(last.time)),
                 last_checkpoint: told.last().map(|last| last.note.to_string()),
+                promises: told.promises.clone(),
                 first_row: first,
                 last_row: last.map(|last| last.last),
                 ..LogReport::default()
@@ -188,6 +192,13 @@ impl<'a> Walk<'a> {
                 file,
             });
             (buried.last, buried.rows) = (row.seq, buried.rows + 1);
+        }
+        if let Some((Happening::Retention { period, gone }, time)) = &row.happening
+            && row.seq >= self.first
+        {
+            let seen = (self.told, self.log.node.as_str(), &mut *report);
+            let (what, at) = ((period.as_str(), *gone), (*time, row.seq));
+            self.removals.row(seen, what, at, self.point);
         }
         let told = match &row.happening {
             Some((Happening::Erasure { rows }, _)) => Some(*rows),
@@ -366,6 +377,8 @@ impl<'a> Walk<'a> {
         let tail = std::mem::take(&mut self.holes);
         self.unexplained
             .extend(tail.into_iter().map(|(first, last)| (first, last, 0)));
+        self.removals.checkpoints(self.told, &node, report);
+        self.removals.tell(self.told, report);
         let removed = self.removed(report);
         for (first, last, number) in std::mem::take(&mut self.unexplained) {
             self.explain(first, last, number, &removed, report);

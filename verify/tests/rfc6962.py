@@ -4,7 +4,7 @@
     rfc6962.py DIRECTORY LEAVES [ROWS]
 
 DIRECTORY is a records directory, LEAVES what `weir-verify --leaves` wrote (node, number and hash of each leaf), ROWS
-every row as JSON lines (`weir records export --format jsonl`). Written from docs/records-proof.md and RFC 6962,
+every row as JSON lines (`weir records export --format jsonl`). Rows may have been erased, and content have expired. Written from docs/records-proof.md and RFC 6962,
 RFC 9162 and RFC 8032, not from Weir's code. Exit status: 0 everything fits, 1 something does not.
 """
 
@@ -232,9 +232,43 @@ def tag(row, tag_key):
     return hmac.new(tag_key, row["user"].lower().encode(), hashlib.sha256).digest()[:16]
 
 
-def leaf(row, secret, tag_key):
+class Salts:
+    """The salts of a segment: all derive from its secret, or some are left once rows were erased or content has expired."""
+
+    def __init__(self, data):
+        self.secret, self.blocks, self.rows = None, {}, {}
+        if data.startswith(b"weir-secret-1 "):
+            self.secret = base64.b64decode(data.split()[1], validate=True)
+            return
+        assert data.startswith(b"weir-salts-1\n"), "these are no salts"
+        at = len(b"weir-salts-1\n")
+
+        def take(size):
+            nonlocal at
+            at += size
+            assert at <= len(data), "these salts are cut off"
+            return data[at - size : at]
+
+        number = lambda: int.from_bytes(take(8), "big")
+        for _ in range(number()):
+            block = number()
+            self.blocks[block] = take(32)
+        for _ in range(number()):
+            seq = number()
+            self.rows[seq] = take(32), take(32)
+        assert at == len(data), "there is something behind these salts"
+
+    def pair(self, seq, k):
+        block = self.blocks.get(seq // 16)
+        if self.secret is not None:
+            block = sha256(b"\x03", self.secret, U64(seq // 16))
+        if block is not None:
+            return sha256(b"\x04", block, U64(seq), bytes([k]))
+        return self.rows[seq][k]
+
+
+def leaf(row, salts, contents, tag_key):
     seq = row["seq"]
-    block = sha256(b"\x03", secret, U64(seq // 16))
     commitments = []
     for group, fields in FIELDS.items():
         data = b""
@@ -242,7 +276,11 @@ def leaf(row, secret, tag_key):
             value = encode(row[name]) if name in row else None
             if value is not None:
                 data += bytes([number]) + U16(len(value)) + value
-        pair = sha256(b"\x04", block, U64(seq), bytes([group // 2]))
+        if group == 3 and not data and seq in contents:
+            # It has expired: what it was committed to stays.
+            commitments.append(contents[seq])
+            continue
+        pair = salts.pair(seq, group // 2) if data else bytes(32)
         salt = pair[16:] if group % 2 else pair[:16]
         commitments.append(sha256(b"\x02", bytes([group]), salt, data) if data else bytes(32))
     time = micros(row["time"]).to_bytes(8, "big", signed=True)
@@ -260,36 +298,86 @@ def users_tree(entries):
     return sha256(b"\x06", U64(rows), left, right), rows
 
 
-def sealed_line(directory, name, leaves, rows, tag_key):
-    """What a checkpoint is to say of a segment, from the rows in it; and whether the users beside it are these."""
-    with open(os.path.join(directory, "segments", name), "rb") as file:
-        digest = sha256(file.read())
-    by_tag = {}
-    for row in rows:
-        by_tag.setdefault(tag(row, tag_key), []).append(row["seq"])
-    entries = [
-        person + U64(len(seqs)) + U64(seqs[0]) + U64(seqs[-1]) + sha256(*[leaves[seq] for seq in seqs])
-        for person, seqs in sorted(by_tag.items())
-    ]
-    with open(os.path.join(directory, "segments", name[: -len("parquet")] + "users"), "rb") as file:
-        is_beside = file.read() == b"".join(entries)
-    root, count = users_tree(entries)
-    times = [micros(row["time"]) for row in rows]
-    b64 = lambda value: base64.b64encode(value).decode()
-    seqs = [row["seq"] for row in rows]
-    return f"{name} {b64(digest)} {seqs[0]} {seqs[-1]} {min(times)} {max(times)} {count} {len(entries)} {b64(root)}", is_beside
+class Segment:
+    """A sealed segment with what lies beside it: salts, commitments to content, tombstones, users."""
+
+    def __init__(self, path):
+        stem = path[: -len("parquet")]
+        self.path, self.stem = path, stem
+        self.name = "/".join(path.split(os.sep)[-2:])
+        self.first, self.last = (int(end) for end in re.search(r"-(\d+)-(\d+)\.parquet$", path).groups())
+        with open(stem + "secret", "rb") as file:
+            self.salts = Salts(file.read())
+        with open(stem + "content", "rb") as file:
+            data = file.read()
+        assert len(data) % 40 == 0, "these are no commitments to content"
+        self.contents = {int.from_bytes(data[i : i + 8], "big"): data[i + 8 : i + 40] for i in range(0, len(data), 40)}
+        self.stones = tombstones(stem + "tombstones")
+
+    def line(self, leaves, rows, said, tag_key):
+        """What a checkpoint is to say of the segment, from its rows and tombstones; and whether the users beside it are these."""
+        with open(self.path, "rb") as file:
+            digest = sha256(file.read())
+        people = {row["seq"]: tag(row, tag_key) for row in rows}
+        people.update((seq, person) for seq, (_, person, *_) in self.stones.items())
+        by_tag = {}
+        for seq in sorted(people):
+            by_tag.setdefault(people[seq], []).append(seq)
+        entries = [
+            person + U64(len(seqs)) + U64(seqs[0]) + U64(seqs[-1]) + sha256(*[leaves[seq] for seq in seqs])
+            for person, seqs in sorted(by_tag.items())
+        ]
+        with open(self.stem + "users", "rb") as file:
+            is_beside = file.read() == b"".join(entries)
+        root, count = users_tree(entries)
+        times = [micros(row["time"]) for row in rows]
+        if self.stones:
+            # When erased rows began is not known any more; those that are left lie within what was said.
+            times += [int(word) for word in said.split(" ")[4:6]]
+        b64 = lambda value: base64.b64encode(value).decode()
+        first, last = min(people), max(people)
+        line = f"{self.name} {b64(digest)} {first} {last} {min(times)} {max(times)} {count} {len(entries)} {b64(root)}"
+        return line, is_beside
 
 
-def secrets(directory):
-    """First and last row of each segment, with its secret."""
-    found = []
-    for name in glob.glob(os.path.join(directory, "segments", "*", "*.parquet")):
-        first, last = re.search(r"-(\d+)-(\d+)\.parquet$", name).groups()
-        with open(name[: -len("parquet")] + "secret", encoding="ascii") as file:
-            word, value = file.read().split()
-        assert word == "weir-secret-1"
-        found.append((int(first), int(last), base64.b64decode(value, validate=True)))
+def tombstones(path):
+    """What is left of erased rows: leaf, tag, why and the event that tells of it, by number."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="ascii") as file:
+        lines = iter(file.read().splitlines())
+    assert next(lines) == "weir-tombstones-2", "these are no tombstones"
+    found = {}
+    for head in lines:
+        numbers, why, event_id = head.split(" ")
+        first, last = (int(end) for end in numbers.split("-"))
+        assert why in ("erasure", "retention")
+        for seq in range(first, last + 1):
+            value, person = next(lines).split(" ")
+            found[seq] = base64.b64decode(value, validate=True), bytes.fromhex(person), why, event_id
     return found
+
+
+def buried(segments, rows):
+    """Faults of tombstones: a later row tells of each, and of as many as there are."""
+    told = {row["event"]: row for row in rows if row["kind"] in ("erasure", "retention")}
+    count, last, kind = {}, {}, {}
+    for segment in segments:
+        for seq, (_, _, why, event_id) in segment.stones.items():
+            count[event_id] = count.get(event_id, 0) + 1
+            last[event_id] = max(seq, last.get(event_id, 0))
+            kind[event_id] = why
+    for event_id, number in sorted(count.items()):
+        row = told.get(event_id)
+        if row is None or row["kind"] != kind[event_id]:
+            yield f"no row tells of the {number} rows that event {event_id} took out"
+        elif row["seq"] < last[event_id]:
+            yield f"row {row['seq']} tells of rows that came after it"
+        else:
+            form = r"(\d+) rows of " if row["kind"] == "erasure" else r".* and (\d+) rows of others$"
+            says = re.match(form, row["note"])
+            if says is None or int(says[1]) != number:
+                yield f"row {row['seq']} tells of another number than the {number} rows that were taken out"
 
 
 # C2SP signed-note and tlog-checkpoint
@@ -308,6 +396,12 @@ def entries(directory):
         parts = file.read().split("\n\n")
     assert parts.pop() == "" and len(parts) % 3 == 0, "the file of checkpoints has another form"
     return [(parts[i] + "\n", parts[i + 1].split("\n"), parts[i + 2].split("\n")) for i in range(0, len(parts), 3)]
+
+
+def others(line):
+    """What of a line about a segment never changes: all but the digest of its bytes."""
+    words = line.split(" ")
+    return words[:1] + words[2:]
 
 
 def is_signed(note, lines, key):
@@ -338,21 +432,31 @@ def main():
         word, value = file.read().split()
     assert word == "weir-tag-key-1"
     tag_key = base64.b64decode(value, validate=True)
+    segments = []
     if len(sys.argv) > 3:
-        ranges = secrets(directory)
+        segments = [Segment(path) for path in sorted(glob.glob(os.path.join(directory, "segments", "*", "*.parquet")))]
         with open(sys.argv[3], encoding="utf-8") as file:
             for line in file:
                 row = json.loads(line)
                 rows.append(row)
-                secret = next(secret for first, last, secret in ranges if first <= row["seq"] <= last)
-                if leaf(row, secret, tag_key) != own.get(row["seq"]):
+                segment = next(segment for segment in segments if segment.first <= row["seq"] <= segment.last)
+                if leaf(row, segment.salts, segment.contents, tag_key) != own.get(row["seq"]):
                     faults.append(f"the leaf of row {row['seq']} is another")
                 recomputed += 1
+    there = {row["seq"] for row in rows}
+    buried_rows = 0
+    for segment in segments:
+        for seq, (value, *_) in segment.stones.items():
+            if seq in there or value != own.get(seq):
+                faults.append(f"the tombstone of row {seq} is not what is left of it")
+            buried_rows += 1
+    faults.extend(buried(segments, rows))
+    print(f"{buried_rows} tombstones")
     print(f"{recomputed} rows recomputed from their fields")
 
     hashes = [own[seq] for seq in sorted(own)]
     rows.sort(key=lambda row: row["seq"])
-    key, previous, trees, sealed = None, "-", [], 0
+    key, previous, trees, sealed = None, "-", [], {}
     for number, (note, lines, subtrees) in enumerate(entries(os.path.join(directory, "log", node)), 1):
         origin, size, root, *rest = note.rstrip("\n").split("\n")
         said = [line.split(" ", 1) for line in rest]
@@ -366,15 +470,14 @@ def main():
         fingerprint = base64.b64encode(sha256(b"\x07", tag_key)).decode()
         if number == 1 and words["tag-key"] != fingerprint:
             faults.append("the tag key is not that of the log")
-        for word, value in said if rows else []:
-            if word != "sealed":
-                continue
-            name, _, first, last, *_ = value.split(" ")
-            inside = [row for row in rows if int(first) <= row["seq"] <= int(last)]
-            line, is_beside = sealed_line(directory, name, own, inside, tag_key)
-            if line != value or not is_beside:
-                faults.append(f"the users or numbers of {name} are others")
-            sealed += 1
+        for word, value in said:
+            if word == "sealed":
+                name = value.split(" ")[0]
+                if name in sealed and others(sealed[name]) != others(value):
+                    faults.append(f"checkpoint {number} says something else of {name} than one before")
+                sealed[name] = value
+            if word == "retain":
+                assert re.fullmatch(r"\d+ \d+", value), "a time is two numbers of seconds"
         if "next-key" in words:
             key = public_key(words["next-key"])
         previous = base64.b64encode(sha256(note.encode())).decode()
@@ -384,7 +487,15 @@ def main():
         else:
             trees.append((size, root))
     print(f"{number} checkpoints verified")
-    print(f"{sealed} users trees rebuilt")
+    rebuilt = 0
+    for segment in segments:
+        inside = [row for row in rows if segment.first <= row["seq"] <= segment.last]
+        said = sealed.get(segment.name, "")
+        line, is_beside = segment.line(own, inside, said, tag_key) if said else ("", False)
+        if line != said or not is_beside:
+            faults.append(f"the users or numbers of {segment.name} are others")
+        rebuilt += 1
+    print(f"{rebuilt} users trees rebuilt")
 
     count = 0
     for size, root in trees:

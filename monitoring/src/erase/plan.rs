@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::ControlFlow;
 
 use arrow::array::Array;
 
@@ -11,7 +10,7 @@ use crate::adapt::Cells;
 use crate::column::Grade;
 use crate::paths::Period;
 use crate::proof::{RowFile, row_files};
-use crate::query::{Query, search};
+use crate::query::{Query, every};
 use crate::record::{Col, columns};
 use crate::store::Store;
 
@@ -37,7 +36,8 @@ pub(super) fn to_erase(
 ) -> Result<BTreeSet<u64>, String> {
     let mut found = BTreeSet::new();
     let mut cases = BTreeSet::new();
-    let searched = search(store, query, &mut |batch| {
+    // Journals are not looked at: what came in since everything was sealed is of another time, stays, and is not told as gone.
+    let unreadable = every(store, query, &mut |batch| {
         cases.extend(held.cases(batch).map(str::to_owned));
         let cells = Cells::new(batch);
         for row in 0..batch.num_rows() {
@@ -46,20 +46,9 @@ pub(super) fn to_erase(
                 found.insert(cells.u64_at(Col::seq, row));
             }
         }
-        ControlFlow::Continue(())
     });
-    let searched = searched.map_err(|error| error.to_string())?;
-    // What came in since everything was sealed is of another time: it stays, and is not told as gone.
-    let segments = segments(store, node).map_err(|error| error.to_string())?;
-    let ends = segments
-        .iter()
-        .filter_map(|(_, file)| Some((file.first, file.last?)));
-    let ends: BTreeMap<u64, u64> = ends.collect();
-    found.retain(|seq| {
-        let before = ends.range(..=*seq).next_back();
-        before.is_some_and(|(_, last)| last >= seq)
-    });
-    if let Some(file) = searched.unreadable.first() {
+    let unreadable = unreadable.map_err(|error| error.to_string())?;
+    if let Some(file) = unreadable.first() {
         return Err(format!(
             "{}: {}; rows in it could be missed, so nothing was erased",
             file.name, file.error

@@ -47,20 +47,20 @@ pub(super) fn rewrite(
     let facts = Facts::read(store, &file.path).map_err(io::Error::other)?;
     if facts.key != keys[0].name {
         bury(store, file, going)?;
-        step()?;
+        step(store)?;
         let batches = left(store, file, going)?;
         let facts = Facts {
             rows: batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64,
             ..facts
         };
         seal::write(store.layout(), &file.path, &facts, keys, batches).map_err(io::Error::other)?;
-        step()?;
+        step(store)?;
     }
     // Until then the filter says more hosts than there are, which only costs a look.
     if !hosts::is_under(&file.path, &keys[0]) {
         let batches = left(store, file, going)?;
         hosts::write(store, &keys[0], &file.path, &batches)?;
-        step()?;
+        step(store)?;
     }
     finish(store, file, keys, going)
 }
@@ -139,7 +139,7 @@ fn finish(
         salts.without(range, &going.rows, &going.contents)
     };
     sidecar::replace_salts(store, &keys[0], &file.path, &salts)?;
-    step()?;
+    step(store)?;
     if going.rows.is_empty() {
         return Ok(());
     }
@@ -149,7 +149,7 @@ fn finish(
         .collect();
     let bytes = sidecar::contents_to_bytes(&contents);
     sidecar::replace(&sidecar::contents_path(&file.path), &bytes)?;
-    step()?;
+    step(store)?;
     let name = FileName {
         node: file.node.clone(),
         first: file.first,

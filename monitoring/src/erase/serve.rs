@@ -13,7 +13,7 @@ use crate::keys::DataKey;
 use crate::paths::{Period, moment};
 use crate::proof::sidecar;
 use crate::proof::{RowFile, chain};
-use crate::query::Query;
+use crate::query::{Query, every};
 use crate::store::Store;
 use crate::words::Kind;
 
@@ -185,7 +185,7 @@ fn anew(store: &Store, periods: &[Period]) -> io::Result<Vec<Anew>> {
 /// Makes it known, tells of it, and does it.
 fn begin(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()> {
     intent.write(store)?;
-    step()?;
+    step(store)?;
     let row = Row {
         kind: kind(intent),
         event: intent.event,
@@ -199,7 +199,7 @@ fn begin(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()> {
         }
         return Err(error);
     }
-    step()?;
+    step(store)?;
     carry_out(store, clerk, intent)
 }
 
@@ -226,6 +226,10 @@ pub(crate) fn resume(store: &Store, clerk: &dyn Clerk) -> io::Result<usize> {
         })
         .map_err(io::Error::other)?;
         if !is_told {
+            // A search goes by the index, and what it does not find is told once more.
+            every(store, &query, &mut |_| is_told = true).map_err(io::Error::other)?;
+        }
+        if !is_told {
             clerk.tell(Row {
                 kind: kind(intent),
                 event: intent.event,
@@ -242,7 +246,7 @@ fn carry_out(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()
     let keys = store.keys()?;
     for name in &intent.segments {
         remove(store, name)?;
-        step()?;
+        step(store)?;
     }
     if let Some(period) = &intent.removed {
         clerk.name_removed(period.clone());
@@ -260,7 +264,7 @@ fn carry_out(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()
             };
             rewrite(store, &file, &new, &going)?;
             clerk.name(chain::name_sealed(store, &file.path)?);
-            step()?;
+            step(store)?;
         }
         // What was encrypted under the old keys is gone now, wherever a copy of it may be. Other nodes keep theirs.
         if !has_others(store, &intent.node, period)? {
@@ -268,13 +272,13 @@ fn carry_out(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()
                 let is_new = [&anew.event_key, &anew.content_key].contains(&&name.to_string());
                 if !is_new {
                     keys.destroy(&name)?;
-                    step()?;
+                    step(store)?;
                 }
             }
         }
     }
     clerk.sign()?;
-    step()?;
+    step(store)?;
     intent.remove(store)
 }
 
@@ -370,15 +374,15 @@ pub(crate) fn expire_content(
         event: clerk.event(),
         note,
     })?;
-    step()?;
+    step(store)?;
     // First the salts, so that nobody can try guesses on the commitments that stay; the keys last, since they say what is due.
     for file in &files {
         forget_salts(store, file)?;
-        step()?;
+        step(store)?;
     }
     for name in there {
         keys.destroy(&name)?;
-        step()?;
+        step(store)?;
     }
     Ok(true)
 }

@@ -17,16 +17,20 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use weir_evidence::{
-    Checkpoint, Entry, Hash, Log, Note, SealedFile, SigningKey, Span, TagKey, Why,
+    Checkpoint, Entry, Hash, KeptFile, Log, Note, Retention, SealedFile, SigningKey, Span, TagKey,
+    Why,
 };
 
 use super::names::{Source, Tally};
-use super::sidecar::Gathered;
+use super::sidecar::{Gathered, Hint};
 use super::{Leaves, open, sidecar};
+use crate::belief::Belief;
+use crate::beside::Beside;
 use crate::keys::{DataKey, KeyError};
 use crate::lane::Shared;
 use crate::paths::{FileName, sync_directory};
 use crate::segment::Facts;
+use crate::settings;
 use crate::store::Store;
 
 /// The file of all checkpoints.
@@ -62,9 +66,15 @@ pub(crate) struct Chain {
     pub(super) sealed: Vec<SealedFile>,
     pub(super) removed: Vec<String>,
     pub(super) every: Duration,
+    /// How long records are kept from now on; the next checkpoint says so where the last did not.
+    pub(super) retention: Retention,
+    /// The files beside the records, of which the checkpoints speak.
+    pub(super) beside: Beside,
+    /// What the moments of the checkpoints make of the clock.
+    pub(crate) belief: Belief,
     /// Of the journal that is being written.
     pub(super) leaves: Option<Leaves>,
-    pub(super) hints: Vec<u8>,
+    pub(super) hints: Vec<Hint>,
     pub(super) users: Tally,
     pub(super) contents: Vec<(u64, Hash)>,
     /// Whether a row of this run is in the log.
@@ -111,7 +121,7 @@ impl Chain {
             // With the key every row has a tag.
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
                 stretch.push(hash);
-                hints.push(hash.0[0]);
+                hints.push(sidecar::hint(&hash));
                 users.push(of, leaf.seq, &hash);
                 contents.extend(leaf.content());
                 *last = leaf.seq;
@@ -125,6 +135,11 @@ impl Chain {
     /// A sync failed: what was handed over since the last good one may be lost.
     pub(crate) fn doubt(&mut self) {
         self.is_unsure = true;
+    }
+
+    /// How long records are kept as the last checkpoint that spoke of it says.
+    pub(crate) fn promised(&self) -> Option<Retention> {
+        self.log.retention
     }
 
     /// Whether no row of this run is in the log yet.
@@ -186,16 +201,27 @@ impl Chain {
         if let Some(next) = &next {
             put_key(&self.store, &self.node, NEXT_KEY, next)?;
         }
-        let entry = self.entry(why, now, next.as_ref())?;
+        let kept = self.beside.changed();
+        self.retention = settings::retention(shared.retention());
+        let entry = self.entry(why, now, next.as_ref(), kept)?;
         self.keep(&entry)?;
+        self.belief.see(now, self.every.as_secs());
+        shared.believe(self.belief.clone());
         shared.note_signed();
+        shared.note_promised(self.log.retention);
         if let Some(next) = next {
             self.take_over(next)?;
         }
         Ok(())
     }
 
-    fn entry(&self, why: Why, now: i64, next: Option<&SigningKey>) -> io::Result<Entry> {
+    fn entry(
+        &self,
+        why: Why,
+        now: i64,
+        next: Option<&SigningKey>,
+        kept: Vec<KeptFile>,
+    ) -> io::Result<Entry> {
         let mut tree = self.log.tree.clone();
         tree.join(&self.stretch).map_err(io::Error::other)?;
         let root = tree.root().ok_or_else(|| io::Error::other("no root"))?;
@@ -218,6 +244,8 @@ impl Chain {
             key: is_first.then(|| self.key.verifier().clone()),
             tag_key: is_first.then(|| self.tag_key.fingerprint()),
             next_key: next.map(|next| next.verifier().clone()),
+            retention: (self.log.retention != Some(self.retention)).then_some(self.retention),
+            kept,
             sealed: self.sealed.clone(),
             removed: self.removed.clone(),
         };
@@ -245,6 +273,7 @@ impl Chain {
         self.length += text.len() as u64;
         self.stretch = Span::new(log.tree.end());
         self.log = log;
+        self.beside.take(&entry.checkpoint.kept);
         self.sealed.clear();
         self.removed.clear();
         let latest = entry.note.to_string();

@@ -18,6 +18,7 @@ pub use chain::{CHECKPOINTS, KEY, LATEST, TAG_KEY};
 pub use leaf::{Fields, Group, group_of};
 pub(crate) use rows::keeps_content;
 pub use rows::{FileRows, Gone, Happening, ProvenRow, RowFile, row_files};
+pub use sidecar::{Hint, hint};
 pub use tombstones::{Tombstone, Why};
 
 use std::path::{Path, PathBuf};

@@ -11,14 +11,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use weir_evidence::{Checkpoint, Entry, Log, Note, SigningKey, Span, TagKey, VerifierKey};
+use weir_evidence::{
+    Checkpoint, Entry, KeptFile, Log, Note, Retention, SigningKey, Span, TagKey, VerifierKey,
+};
 
 use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
 use super::names::Tally;
 use super::rows::{Gone, Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
+use crate::belief::Belief;
+use crate::beside::Beside;
 use crate::keys::KeyError;
 use crate::paths::{Layout, sync_directory};
+use crate::settings::{RecorderSettings, retention};
 use crate::store::Store;
 
 /// What there is to tell of an opened log.
@@ -37,6 +42,8 @@ struct Stored {
     tag_key: TagKey,
     named: HashSet<String>,
     length: u64,
+    belief: Belief,
+    kept: Vec<KeptFile>,
 }
 
 /// Why it cannot be continued.
@@ -53,16 +60,16 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Opens the log of a node whose next row is number `next`, or begins one.
+/// Opens the log of the node of these settings, whose next row is number `next`, or begins one.
 ///
 /// # Errors
 /// When a file cannot be read or written. What is damaged is no error: it is set aside.
 pub(crate) fn open(
     store: &Store,
-    node: &str,
+    settings: &RecorderSettings,
     next: u64,
-    every: Duration,
 ) -> io::Result<(Chain, Told)> {
+    let node = settings.node.as_str();
     let layout = store.layout();
     let directory = layout.log(node);
     let mut told = Told {
@@ -70,7 +77,7 @@ pub(crate) fn open(
         next,
     };
     make(&directory)?;
-    let stored = match read(store, node) {
+    let stored = match read(store, settings) {
         Ok(stored) => stored,
         Err(Fault::File(error)) => return Err(error),
         Err(Fault::Damage(why)) => {
@@ -83,7 +90,7 @@ pub(crate) fn open(
     };
     let is_new_log = !told.notes.is_empty();
     let named = stored.as_ref().map(|stored| stored.named.clone());
-    let mut chain = assemble(store, node, stored, every)?;
+    let mut chain = assemble(store, settings, stored)?;
     continue_from_disk(&mut chain, &mut told, is_new_log)?;
     name_unnamed(&mut chain, &named.unwrap_or_default())?;
     Ok((chain, told))
@@ -98,10 +105,11 @@ fn make(directory: &Path) -> io::Result<()> {
 }
 
 /// What is there; None when no checkpoint was ever signed.
-fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
+fn read(store: &Store, settings: &RecorderSettings) -> Result<Option<Stored>, Fault> {
+    let node = settings.node.as_str();
     let directory = &store.layout().log(node);
     let path = directory.join(CHECKPOINTS);
-    let mut found = Found::default();
+    let mut found = Found::new(Belief::new(settings.settle));
     match chain::read(&path, &mut |at, bytes| {
         found.take(at, bytes);
         Ok(())
@@ -135,13 +143,31 @@ fn read(store: &Store, node: &str) -> Result<Option<Stored>, Fault> {
         log: found.log,
         named: found.named,
         length: found.length,
+        belief: found.belief,
+        kept: found.kept,
     }))
 }
 
+/// How long the log of a node says that records are kept, as far as it can be read. Nothing is checked: for a disk that takes
+/// nothing, so that nothing can be signed that says otherwise.
+pub(crate) fn promised(store: &Store, node: &str) -> Option<Retention> {
+    let mut found = Found::new(Belief::new(Duration::ZERO));
+    let path = store.layout().log(node).join(CHECKPOINTS);
+    // What cannot be read says nothing.
+    let _ = chain::read(&path, &mut |at, bytes| {
+        found.take(at, bytes);
+        Ok(())
+    });
+    found.log.retention
+}
+
 /// The entries of a file as they are read.
-#[derive(Default)]
 struct Found {
     log: Log,
+    /// What the moments of the checkpoints make of the clock.
+    belief: Belief,
+    /// What they say of files beside the records, in their order.
+    kept: Vec<KeptFile>,
     named: HashSet<String>,
     /// The last entry and the key that is to have signed it.
     last: Option<(Entry, VerifierKey)>,
@@ -154,6 +180,19 @@ struct Found {
 }
 
 impl Found {
+    fn new(belief: Belief) -> Found {
+        Found {
+            log: Log::default(),
+            belief,
+            kept: Vec::new(),
+            named: HashSet::new(),
+            last: None,
+            length: 0,
+            fault: None,
+            is_ended: false,
+        }
+    }
+
     fn take(&mut self, at: u64, bytes: &[u8]) {
         self.is_ended = bytes.ends_with(b"\n\n");
         if self.fault.is_some() {
@@ -167,6 +206,9 @@ impl Found {
         let signer = self.log.key.clone().or(entry.checkpoint.key.clone());
         match (self.log.advance(&entry), signer) {
             (Ok(_), Some(signer)) => {
+                let (time, every) = (entry.checkpoint.time, entry.checkpoint.every);
+                self.belief.see(time, every);
+                self.kept.extend(entry.checkpoint.kept.iter().cloned());
                 let paths = entry.checkpoint.sealed.iter();
                 self.named.extend(paths.map(|sealed| sealed.path.clone()));
                 self.length = at + bytes.len() as u64;
@@ -273,23 +315,30 @@ fn set_aside(layout: &Layout, node: &str, directory: &Path) -> io::Result<String
 
 fn assemble(
     store: &Store,
-    node: &str,
+    settings: &RecorderSettings,
     stored: Option<Stored>,
-    every: Duration,
 ) -> io::Result<Chain> {
     use std::os::unix::fs::OpenOptionsExt;
+    let node = settings.node.as_str();
     let directory = &store.layout().log(node);
-    let (log, key, tag_key, length) = match stored {
+    let mut beside = Beside::of(settings.state.clone());
+    let (log, key, tag_key, length, belief) = match stored {
         Some(Stored {
             log,
             key,
             tag_key,
             length,
+            belief,
+            kept,
             ..
-        }) => (log, key, tag_key, length),
+        }) => {
+            beside.take(&kept);
+            (log, key, tag_key, length, belief)
+        }
         None => {
             let tag_key = first_tag_key(store, node)?;
-            (Log::default(), first_key(store, node)?, tag_key, 0)
+            let belief = Belief::new(settings.settle);
+            (Log::default(), first_key(store, node)?, tag_key, 0, belief)
         }
     };
     let file = File::options()
@@ -317,7 +366,10 @@ fn assemble(
         length,
         sealed: Vec::new(),
         removed: Vec::new(),
-        every,
+        every: settings.checkpoint,
+        retention: retention((settings.retain, settings.retain_content)),
+        beside,
+        belief,
         leaves: None,
         hints: Vec::new(),
         users: Tally::default(),

@@ -13,7 +13,7 @@ use weir_evidence::{Hash, Salts, Secret, Tag, TagKey, UserDigest, UserEntry};
 
 use super::names::{Slot, Source, Tally};
 use super::tombstones::{self, Tombstone};
-use super::{Leaf, Leaves, sidecar, tag_key};
+use super::{Hint, Leaf, Leaves, sidecar, tag_key};
 use crate::adapt::{Cells, adapt};
 use crate::column::Grade;
 use crate::event::EventId;
@@ -140,11 +140,13 @@ pub struct FileRows {
 /// When a directory cannot be listed.
 pub fn row_files(store: &Store) -> io::Result<Vec<RowFile>> {
     let layout = store.layout();
+    // Journals before segments: one that is sealed meanwhile is then seen twice and not missed.
+    let journals = layout.list_journals()?;
     let mut found = Vec::new();
     for (_, period) in layout.list_periods()? {
         found.extend(layout.list_segments(&period)?);
     }
-    let journals = layout.list_journals()?.into_iter().filter(|(journal, _)| {
+    let journals = journals.into_iter().filter(|(journal, _)| {
         let is_same = |(segment, _): &(FileName, PathBuf)| {
             segment.node == journal.node && segment.first == journal.first
         };
@@ -229,12 +231,12 @@ impl RowFile {
         Ok(found)
     }
 
-    /// The secret from which the salts of its rows derive; None when it has none. For checks with other tools.
+    /// What the salts of its rows derive from; None when it has none. For checks with other tools.
     ///
     /// # Errors
     /// When it cannot be read or decrypted.
-    pub fn secret(&self, store: &Store) -> io::Result<Option<Secret>> {
-        sidecar::read_secret(store, &self.path)
+    pub fn salts(&self, store: &Store) -> io::Result<Option<Salts>> {
+        sidecar::read_salts(store, &self.path)
     }
 
     /// Hands over every row with its leaf, batch by batch, in the order of the file. The rows of a file without a secret come
@@ -329,15 +331,12 @@ impl RowFile {
         sidecar::read_users(&self.path)
     }
 
-    /// The hints of a segment: one byte a row; None when it has none.
+    /// The hints of a segment, one a row; None when it has none.
     ///
     /// # Errors
-    /// When they cannot be read.
-    pub fn hints(&self) -> io::Result<Option<Vec<u8>>> {
-        match std::fs::read(sidecar::hints_path(&self.path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
-        }
+    /// When they cannot be read, or are none.
+    pub fn hints(&self) -> io::Result<Option<Vec<Hint>>> {
+        sidecar::read_hints(&self.path)
     }
 
     /// What is left of the rows that were erased, by number.

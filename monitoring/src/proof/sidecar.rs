@@ -1,12 +1,12 @@
-//! The small files beside a journal or segment: its secret, one byte of each leaf, and what it has of each user's tag.
+//! The small files beside a journal or segment: its secret, two bytes of each leaf, and what it has of each user's tag.
 //!
 //! ```text
 //! journal/<node>-<first>.secret                                while rows come in, sealed under the journal's key
 //! segments/<day>/<node>-<first>-<last>.secret, .hints, .users, .content   once they are sealed, the secret under the period's event key
 //! ```
 //! Without the secret nobody can test guesses of fields that were withheld: removing it is how a segment is forgotten for good.
-//! The hints, the first byte of each leaf in order of `seq`, prove nothing: they name the row where a check fails. The users are the
-//! entries of the segment's users tree, whose root is signed; the contents, the commitments of the rows that have content.
+//! The hints, the first two bytes of each leaf in order of `seq`, prove nothing: they name the row where a check fails, and but for one
+//! in 65,536 altered rows they name it alone. The users are the entries of the segment's users tree, whose root is signed; the contents, the commitments of the rows that have content.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -61,11 +61,20 @@ pub(crate) fn read_contents(segment: &Path) -> io::Result<BTreeMap<u64, Hash>> {
     rows.ok_or_else(|| io::Error::other("these are no commitments to content"))
 }
 
+/// The beginning of a leaf.
+pub type Hint = [u8; 2];
+
+/// The hint of a leaf.
+pub fn hint(leaf: &Hash) -> Hint {
+    let [first, second, ..] = leaf.0;
+    [first, second]
+}
+
 /// What is told of a journal's rows when it is sealed, gathered while they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gathered {
-    /// The first byte of each leaf, in order of `seq`.
-    pub(crate) hints: Vec<u8>,
+    /// The hint of each leaf, in order of `seq`.
+    pub(crate) hints: Vec<Hint>,
     /// By ascending tag.
     pub(crate) users: Vec<UserEntry>,
     /// The commitments of the rows that have content, so that their leaves can be made when it has expired.
@@ -84,9 +93,24 @@ impl Gathered {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn write(&self, segment: &Path) -> io::Result<()> {
-        write(&hints_path(segment), &self.hints)?;
+        write(&hints_path(segment), self.hints.as_flattened())?;
         write(&contents_path(segment), &contents_to_bytes(&self.contents))?;
         write(&users_path(segment), &users_to_bytes(&self.users))
+    }
+}
+
+/// The hints of a segment; None when it has none.
+///
+/// # Errors
+/// When they cannot be read, or are none.
+pub(crate) fn read_hints(segment: &Path) -> io::Result<Option<Vec<Hint>>> {
+    let bytes = match fs::read(hints_path(segment)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    match bytes.as_chunks() {
+        (hints, []) => Ok(Some(hints.to_vec())),
+        _ => Err(io::Error::other("these are no hints, two bytes a row")),
     }
 }
 

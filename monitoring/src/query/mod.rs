@@ -5,6 +5,7 @@
 //! so many in order of time, and a window is gathered by reading only what can belong to it.
 
 mod aggregate;
+mod every;
 mod matcher;
 mod person;
 mod scan;
@@ -24,6 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use aggregate::{By, Ranked, Sum, Summary, rank, summarise};
+pub(crate) use every::every;
 pub(crate) use matcher::Matcher;
 use sources::Sources;
 pub use visits::{Counted, Visits, visits};

@@ -84,10 +84,12 @@ fn secrets(directory: &Path) -> Vec<Vec<u8>> {
     let store = store(directory);
     let key = crate::proof::signing_key(&store, "weir").unwrap().unwrap();
     let key = key.to_text();
-    let encoded = key.rsplit('+').next().unwrap().to_owned();
+    // The base64 may have a plus of its own.
+    let encoded = key.splitn(5, '+').last().unwrap().to_owned();
     let mut found = vec![key.into_bytes(), encoded.into_bytes()];
     for file in crate::proof::row_files(&store).unwrap() {
-        let text = file.secret(&store).unwrap().unwrap().to_text();
+        let salts = file.salts(&store).unwrap().unwrap();
+        let text = String::from_utf8(salts.to_bytes()).unwrap();
         found.push(text.split_whitespace().last().unwrap().as_bytes().to_vec());
     }
     for name in store.keys().unwrap().all().unwrap() {

@@ -104,10 +104,15 @@ fn kill_9_under_load_loses_nothing_that_reached_the_journal_lm_33() {
     }
     let repeats = std::env::var(REPEATS).map_or(1, |text| text.parse().unwrap());
     let mut dice = Dice::new(9);
-    (0..repeats).for_each(|_| kill_again_and_again(&mut dice));
+    let mut rows = 0;
+    for repeat in 1..=repeats {
+        rows += kill_again_and_again(&mut dice);
+        println!("{} kills: {rows} rows, none lost", repeat * ROUNDS);
+    }
 }
 
-fn kill_again_and_again(dice: &mut Dice) {
+/// Kills a recorder under load so many times; the rows that came through.
+fn kill_again_and_again(dice: &mut Dice) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let mut least = 0;
     let mut opened = Vec::new();
@@ -152,4 +157,5 @@ fn kill_again_and_again(dice: &mut Dice) {
             gap.note
         );
     }
+    rows.len()
 }

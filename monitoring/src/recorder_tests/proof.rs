@@ -410,3 +410,30 @@ fn a_check_while_weir_writes_and_seals_holds_at_every_moment_lm_37() {
     let log = holds(directory.path());
     assert!(log.proved > 600 && log.after == 0, "{log:?}");
 }
+
+#[test]
+fn a_segment_whose_journal_outlived_a_kill_stays_as_it_was_signed_lm_33() {
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    let mut lane = recorder.lane();
+    (0..50).for_each(|number| lane.push(numbered("ann", number)));
+    drop(lane);
+    // Without good order: the journal is left.
+    drop(recorder);
+    let store = store(directory.path());
+    let (_, journal) = store.layout().list_journals().unwrap().remove(0);
+    let beside = ["arrows", "key", "secret"].map(|kind| journal.with_extension(kind));
+    let bytes = beside.each_ref().map(|path| std::fs::read(path).unwrap());
+    let sealed = crate::seal::seal(&store, &journal, None).unwrap().unwrap();
+    let segment = std::fs::read(&sealed.path).unwrap();
+    // A kill before the journal is gone.
+    for (path, bytes) in beside.iter().zip(&bytes) {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let again = crate::seal::seal(&store, &journal, None).unwrap().unwrap();
+    assert_eq!(again.path, sealed.path);
+    assert!(std::fs::read(&sealed.path).unwrap() == segment);
+    assert!(!journal.exists());
+    stop(&Recorder::start(settings(directory.path())).unwrap());
+    holds(directory.path());
+}

@@ -7,17 +7,17 @@ use crate::journal::create_file;
 use crate::paths::{Layout, Period};
 use crate::query::Query;
 use crate::testing::{holds, numbered, of_kind, rows_of, settings, stop, store, wait_until};
-use crate::{Kind, Recorder, RecorderError, clock, retain};
+use crate::{Kind, Recorder, RecorderError, RecorderSettings, clock, retain};
 
 const DAY: i64 = 86_400_000_000;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Records three rows as if `days` ago, under a clock of that day.
 fn record_days_ago(directory: &Path, days: i64) {
     let clock = SteppedClock::new();
     clock.step.store(-days * DAY, Ordering::Relaxed);
-    let mut own = settings(directory);
-    own.retain = Duration::from_secs(10_000 * 86_400);
-    let recorder = Recorder::start_with(own, Box::new(clock), Box::new(create_file)).unwrap();
+    let recorder =
+        Recorder::start_with(settings(directory), Box::new(clock), Box::new(create_file)).unwrap();
     let mut lane = recorder.lane();
     for number in 0..3 {
         let mut record = numbered(&format!("day{days}"), number);
@@ -26,6 +26,14 @@ fn record_days_ago(directory: &Path, days: i64) {
     }
     drop(lane);
     stop(&recorder);
+}
+
+/// Three months, as the configuration has it.
+fn ninety_days(directory: &Path) -> RecorderSettings {
+    RecorderSettings {
+        retain: Duration::from_secs(90 * 86_400),
+        ..settings(directory)
+    }
 }
 
 fn periods(directory: &Path) -> Vec<Period> {
@@ -44,7 +52,7 @@ fn whole_periods_go_when_their_time_is_over_and_a_row_says_so_lm_14() {
     let due = retain::due(&store(directory.path()), ninety, clock::now()).unwrap();
     assert_eq!(due.len(), 3);
     assert!(due.iter().all(|due| due.segments == 1 && due.rows == 5));
-    let recorder = Recorder::start(settings(directory.path())).unwrap();
+    let recorder = Recorder::start(ninety_days(directory.path())).unwrap();
     wait_until(&recorder, "removed", |health| health.removed_periods == 3);
     stop(&recorder);
     let rows = rows_of(directory.path(), &Query::default());
@@ -64,6 +72,97 @@ fn whole_periods_go_when_their_time_is_over_and_a_row_says_so_lm_14() {
     assert_eq!((log.removed, log.proved), (15, rows.len() as u64));
 }
 
+/// As a machine is set up: a leap of the clock is doubted for a day.
+fn doubting(directory: &Path) -> RecorderSettings {
+    RecorderSettings {
+        settle: Duration::from_secs(86_400),
+        ..ninety_days(directory)
+    }
+}
+
+#[test]
+fn a_start_with_a_clock_far_ahead_removes_nothing_until_it_has_run_on_and_says_so_lm_14() {
+    let directory = tempfile::tempdir().unwrap();
+    record_days_ago(directory.path(), 200);
+    // Starting once more makes it no better: what was recorded under that clock proves nothing.
+    for _ in 0..2 {
+        let recorder = Recorder::start(doubting(directory.path())).unwrap();
+        assert!(recorder.retain(PATIENCE));
+        let health = recorder.health();
+        assert_eq!(health.removed_periods, 0);
+        let why = health.held_back.unwrap();
+        assert!(why.contains("200 days after"), "{why}");
+        stop(&recorder);
+    }
+    assert_eq!(periods(directory.path()).len(), 2);
+    let rows = rows_of(directory.path(), &Query::default());
+    let told = of_kind(&rows, Kind::Clock);
+    let told: Vec<_> = told
+        .iter()
+        .filter(|row| row.note.contains("Nothing is removed for its age"))
+        .collect();
+    assert_eq!(told.len(), 1);
+    let by_command = retain::run(doubting(directory.path()), PATIENCE).unwrap();
+    assert_eq!(by_command.due, []);
+    assert!(by_command.held_back.is_some());
+    // It has run on for as long as it must, which is short here.
+    let recorder = Recorder::start(RecorderSettings {
+        settle: Duration::from_millis(300),
+        checkpoint: Duration::from_millis(50),
+        ..doubting(directory.path())
+    });
+    let recorder = recorder.unwrap();
+    wait_until(&recorder, "removed", |health| {
+        recorder.retain(PATIENCE);
+        health.removed_periods == 1
+    });
+    assert_eq!(recorder.health().held_back, None);
+    stop(&recorder);
+    assert_eq!(periods(directory.path()), [Period::of(clock::now())]);
+    holds(directory.path());
+}
+
+#[test]
+fn a_clock_far_ahead_destroys_no_key_of_content_either_lm_14() {
+    let directory = tempfile::tempdir().unwrap();
+    record_days_ago(directory.path(), 60);
+    let own = |settle: u64| RecorderSettings {
+        retain_content: Duration::from_secs(30 * 86_400),
+        settle: Duration::from_secs(settle),
+        ..settings(directory.path())
+    };
+    let period = periods(directory.path())[0];
+    let keys = || {
+        let store = store(directory.path());
+        store.keys().unwrap().list(period, true).unwrap().len()
+    };
+    for (settle, left) in [(86_400, 1), (0, 0)] {
+        let recorder = Recorder::start(own(settle)).unwrap();
+        assert!(recorder.retain(PATIENCE));
+        assert_eq!(recorder.health().held_back.is_some(), left == 1);
+        stop(&recorder);
+        assert_eq!(keys(), left);
+    }
+    holds(directory.path());
+}
+
+#[test]
+fn a_pause_of_a_long_weekend_is_no_leap_lm_14() {
+    let directory = tempfile::tempdir().unwrap();
+    record_days_ago(directory.path(), 3);
+    let recorder = Recorder::start(RecorderSettings {
+        retain: Duration::from_secs(86_400),
+        ..doubting(directory.path())
+    });
+    let recorder = recorder.unwrap();
+    assert!(recorder.retain(PATIENCE));
+    let health = recorder.health();
+    assert_eq!((health.removed_periods, health.held_back), (1, None));
+    stop(&recorder);
+    let rows = rows_of(directory.path(), &Query::default());
+    assert_eq!(of_kind(&rows, Kind::Clock).len(), 0);
+}
+
 #[test]
 fn retention_runs_by_command_on_a_directory_that_nobody_writes_to_lm_14() {
     let directory = tempfile::tempdir().unwrap();
@@ -78,8 +177,8 @@ fn retention_runs_by_command_on_a_directory_that_nobody_writes_to_lm_14() {
         Err(retain::RetainError::Start(RecorderError::Locked { .. }))
     ));
     stop(&held);
-    let removed = retain::run(settings(directory.path()), Duration::from_secs(20)).unwrap();
-    assert_eq!(removed.len(), 1);
+    let removed = retain::run(ninety_days(directory.path()), Duration::from_secs(20)).unwrap();
+    assert_eq!((removed.due.len(), removed.held_back), (1, None));
     assert_eq!(periods(directory.path()), [Period::of(clock::now())]);
     let rows = rows_of(directory.path(), &Query::default());
     assert_eq!(of_kind(&rows, Kind::Retention).len(), 1);

@@ -55,7 +55,9 @@ impl Writer {
     /// Signs a checkpoint when one is due.
     pub(super) fn checkpoint_when_due(&mut self) {
         let now = self.clock.steady();
-        let has_unnamed = self.shared.has_unnamed();
+        // A time that records are kept for and that no checkpoint says yet is due as soon as what was sealed.
+        let has_unnamed =
+            self.shared.has_unnamed() || !self.shared.is_promised.load(Ordering::Acquire);
         let Some(chain) = &mut self.chain else {
             return;
         };
@@ -109,14 +111,19 @@ impl Writer {
         if self.chain.is_some() {
             return Ok(());
         }
-        let (node, every) = (&self.settings.node, self.settings.checkpoint);
-        let (chain, told) = proof::open::open(&self.store, node, self.next, every)
+        let (mut chain, told) = proof::open::open(&self.store, &self.settings, self.next)
             .map_err(|error| io::Error::new(error.kind(), format!("the log: {error}")))?;
         self.next = told.next;
         let now = self.clock.wall();
         for note in told.notes {
             self.hold_own(notes::log(&self.ids, now, note), None);
         }
+        // A log that just began has no moments yet: then the newest row says what time it was.
+        match chain.belief.is_founded() {
+            true => self.shared.believe(chain.belief.clone()),
+            false => chain.belief = self.shared.belief(),
+        }
+        self.shared.note_promised(chain.promised());
         self.chain = Some(chain);
         self.shared.log_is_open.store(true, Ordering::Release);
         // When its channel is full it is about to look anyway.

@@ -2,6 +2,7 @@
 //!
 //! The last segment is sealed by the keeper, so it is the keeper that signs last.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use weir_evidence::Why;
@@ -43,6 +44,7 @@ impl Writer {
         self.answer_asks();
         self.report();
         let is_written = self.trouble.is_none();
+        self.shared.has_ended.store(true, Ordering::Release);
         // The keeper ends only here, so it is there to be told.
         let why = if in_order { Why::Stop } else { Why::Interval };
         let at = (Instant::now(), self.clock.wall());

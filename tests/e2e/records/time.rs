@@ -9,19 +9,32 @@ use weir_tests::site::Site;
 fn whole_periods_are_removed_when_their_time_is_over_and_the_removal_is_recorded() {
     // LM-14.
     let mut site = Site::new();
-    site.set("records.retain", "\"30d\"").wall_clock("-100d");
+    site.set("records.retain", "\"2d\"").wall_clock("-6d");
     let weir = site.start();
     weir.get("http://bet.test/");
     site.record(&[("host", "bet.test")]);
     weir.stop(Duration::from_secs(10));
-    site.step_clock("-10d");
+    site.step_clock("-4d");
     let weir = site.start();
     weir.get("http://www.casino.test/");
     site.record(&[("host", "www.casino.test")]);
     weir.stop(Duration::from_secs(10));
-    site.step_clock("+0d");
+    // A machine that starts with a wrong date destroys nothing, and says so (LM-14, LM-32).
+    site.step_clock("+400d");
     let weir = site.start();
-    eventually("what is a hundred days old is gone", || {
+    let told = eventually("what is due is held back", || {
+        let told = weir.health().text();
+        told.contains("are due to be removed and are not")
+            .then_some(told)
+    });
+    assert!(told.contains("Nothing is removed for its age"), "{told}");
+    assert_eq!(site.records(&["--host", "bet.test"]).len(), 1);
+    let clock = site.record(&[("kind", "clock")]);
+    assert!(!clock.lacks("note"));
+    weir.stop(Duration::from_secs(10));
+    site.step_clock("-2d");
+    let weir = site.start();
+    eventually("what is over is gone once the clock is right", || {
         std::thread::sleep(Duration::from_millis(500));
         site.records(&["--host", "bet.test"])
             .is_empty()
@@ -37,6 +50,7 @@ fn whole_periods_are_removed_when_their_time_is_over_and_the_removal_is_recorded
     // LM-14, LM-29: the tree goes on over what was removed.
     let told = site.succeed(&["records", "verify", "--purpose", "effective-operation"]);
     assert!(told.contains("The log holds"), "{told}");
+    assert!(told.contains("rows are kept for 2 days"), "{told}");
 }
 
 #[test]

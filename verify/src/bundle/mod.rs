@@ -24,6 +24,7 @@ use weir_monitoring::{Cells, Col, EventId, Period};
 
 use crate::log::{self, Told};
 use crate::outside::Outside;
+use crate::promise::Removals;
 use crate::report::{Fault, Place, Report};
 
 use rows::Rows;
@@ -283,6 +284,9 @@ impl Bundle {
                     ));
                 }
             }
+            let mut removals = Removals::default();
+            removals.checkpoints(told, node, report);
+            removals.tell(told, report);
             self.say_removed(node, told, report);
         }
         report.remarks.extend(asked.remarks.iter().cloned());

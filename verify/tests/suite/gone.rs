@@ -24,7 +24,7 @@ fn carry_out(lab: &Lab, request: &Request) {
     ask(lab.settings(), request, PATIENCE).unwrap();
 }
 
-fn erase(lab: &Lab, query: Query) {
+pub(crate) fn erase(lab: &Lab, query: Query) {
     let request = Request::Erase {
         query: Box::new(query),
         grounds: grounds("E-1"),
@@ -46,7 +46,7 @@ fn expire(settings: RecorderSettings) {
     recorder.stop(PATIENCE).unwrap();
 }
 
-fn expire_content(lab: &Lab) {
+pub(crate) fn expire_content(lab: &Lab) {
     expire(RecorderSettings {
         retain_content: DAY,
         ..lab.settings()
@@ -68,7 +68,7 @@ fn held() -> Lab {
     lab
 }
 
-fn tombstones(lab: &Lab) -> Vec<PathBuf> {
+pub(crate) fn tombstones(lab: &Lab) -> Vec<PathBuf> {
     let files = lab.files().into_iter();
     let paths = files.map(|file| file.path.with_extension("tombstones"));
     paths.filter(|path| path.exists()).collect()

@@ -3,6 +3,10 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use weir_evidence::Hash;
+
+use crate::bundle::person;
+use crate::gone::{erase, expire_content, tombstones};
 use crate::log::{Lab, with_text};
 
 /// The script checks what it is given: directory, leaves and rows.
@@ -24,11 +28,11 @@ fn python(lab: &Lab) -> Output {
     let purpose = "effective-operation";
     weir_monitoring::export::run(&lab.store(), &query, form, purpose, &mut exported).unwrap();
     fs::write(&rows, exported).unwrap();
-    // The script reads the secrets of salts in the clear; at rest they are encrypted.
+    // The script reads secrets and salts in the clear; at rest they are encrypted.
     let open = lab.copy();
     for file in open.files() {
-        let secret = file.secret(&open.store()).unwrap().unwrap();
-        fs::write(file.path.with_extension("secret"), secret.to_text()).unwrap();
+        let salts = file.salts(&open.store()).unwrap().unwrap();
+        fs::write(file.path.with_extension("secret"), salts.to_bytes()).unwrap();
     }
     let tags = weir_monitoring::proof::tag_key(&lab.store(), "weir").unwrap();
     fs::write(open.log("tag-key"), tags.unwrap().to_text()).unwrap();
@@ -61,6 +65,46 @@ fn python_recomputes_leaves_roots_proofs_and_signatures_lm_29() {
     assert!(told.contains(&rebuilt), "{told}");
     assert!(told.contains("inclusion proofs"), "{told}");
     assert!(told.contains("consistency proofs"), "{told}");
+}
+
+#[test]
+fn python_follows_erased_rows_and_expired_content_by_their_tombstones_lm_15_lm_29() {
+    let lab = Lab::new();
+    erase(&lab, person("ann"));
+    lab.record(30);
+    expire_content(&lab);
+    let output = python(&lab);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(told.contains("54 tombstones"), "{told}");
+    let rebuilt = format!("{} users trees rebuilt", lab.files().len());
+    assert!(told.contains(&rebuilt), "{told}");
+    // A tombstone with another leaf, of another person, or that another event is to tell of.
+    let stones = |lab: &Lab| tombstones(lab).pop().unwrap();
+    let text = fs::read_to_string(stones(&lab)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let event = lines[1].rsplit(' ').next().unwrap();
+    let (leaf, tag) = lines[2].split_once(' ').unwrap();
+    for (what, other, words) in [
+        (
+            leaf,
+            Hash::of(b"other").to_string(),
+            "the root of checkpoint",
+        ),
+        (tag, "00".repeat(16), "the users or numbers of"),
+        (event, "00000000000000aa".to_owned(), "no row tells of"),
+    ] {
+        let lab = lab.copy();
+        fs::write(stones(&lab), text.replacen(what, &other, 1)).unwrap();
+        let output = python(&lab);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{what}: {told}");
+        assert!(told.contains(words), "{what}: {told}");
+    }
 }
 
 #[test]

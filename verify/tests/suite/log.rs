@@ -122,6 +122,8 @@ impl Lab {
     pub(crate) fn settings(&self) -> RecorderSettings {
         RecorderSettings {
             segment_rows: SEGMENT,
+            // Its requests are of a fixed day, whenever the tests run.
+            retain: Duration::from_secs(10_000 * 86_400),
             retain_content: Duration::from_secs(10_000 * 86_400),
             sync: Duration::from_millis(10),
             ..RecorderSettings::new(&self.path)
@@ -240,7 +242,8 @@ impl Lab {
         for file in self.files() {
             let rows = file.rows(&self.store()).unwrap().rows;
             leaves.extend(rows.iter().map(|row| (row.seq, row.leaf.unwrap())));
-            let hints: Vec<u8> = rows.iter().map(|row| row.leaf.unwrap().0[0]).collect();
+            let hints = rows.iter().map(|row| proof::hint(&row.leaf.unwrap()));
+            let hints: Vec<u8> = hints.flatten().collect();
             fs::write(file.path.with_extension("hints"), hints).unwrap();
         }
         let sealed: Vec<SealedFile> = self

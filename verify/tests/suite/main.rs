@@ -7,6 +7,8 @@ mod bits;
 mod bundle;
 mod gone;
 mod independent;
+mod kept;
 mod log;
 mod outside;
+mod promised;
 mod rewritten;

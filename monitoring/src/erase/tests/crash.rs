@@ -1,10 +1,9 @@
 //! A crash between any two steps of an erasure or expiry: the next start finishes it, and until then nothing is lost.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::super::steps::FAIL_AFTER;
+use super::super::steps::{fail_after, has_failed};
 use super::*;
 
 /// Runs something that stops at its n-th step, for every n, and lets the next start finish it.
@@ -16,9 +15,9 @@ fn at_every_step(
     for step in 1.. {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());
-        FAIL_AFTER.store(step, Ordering::SeqCst);
+        fail_after(directory.path(), step);
         act(directory.path());
-        let is_through = FAIL_AFTER.swap(0, Ordering::SeqCst) > 1;
+        let is_through = !has_failed(directory.path());
         // As it lies there, every row that was not to go is found.
         check(directory.path(), false);
         let recorder = Recorder::start(own(directory.path())).unwrap();
@@ -110,11 +109,11 @@ fn content_that_expires_and_stops_at_any_step_is_finished_by_the_next_look_lm_14
     for step in 1..40 {
         let directory = tempfile::tempdir().unwrap();
         record(directory.path(), 40, 60);
-        FAIL_AFTER.store(step, Ordering::SeqCst);
+        fail_after(directory.path(), step);
         let recorder = Recorder::start(content(directory.path())).unwrap();
         recorder.retain(PATIENCE);
         drop(recorder);
-        let is_through = FAIL_AFTER.swap(0, Ordering::SeqCst) > 1;
+        let is_through = !has_failed(directory.path());
         assert_eq!(count(directory.path(), "ann"), 20);
         let report = check(directory.path());
         assert!(report.holds(), "{}", report.to_text());

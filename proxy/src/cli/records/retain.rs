@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use weir_config::Loaded;
-use weir_monitoring::retain::{self, Due, RetainError};
+use weir_monitoring::retain::{self, Due, Removed, RetainError};
 use weir_monitoring::{RecorderError, RecorderSettings};
 
 use crate::recording;
@@ -29,11 +29,17 @@ pub(crate) struct Retain {
 
 impl Retain {
     pub(super) fn run(self, loaded: &Loaded, out: &mut dyn Write) -> Result<Answer, Failure> {
-        let due = if self.dry_run {
-            due(loaded)?
+        let Removed { due, held_back } = if self.dry_run {
+            Removed {
+                due: due(loaded)?,
+                ..Removed::default()
+            }
         } else {
             remove(loaded)?
         };
+        if let Some(why) = held_back {
+            return Err(Failure::Refused(format!("nothing was removed: {why}")));
+        }
         if self.json {
             output::json(out, &due.iter().map(as_json).collect())?;
             return Ok(Answer::Yes);
@@ -57,7 +63,7 @@ fn due(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
     retain::due(&store, loaded.settings.records.retain, now).map_err(Failure::refused)
 }
 
-fn remove(loaded: &Loaded) -> Result<Vec<Due>, Failure> {
+fn remove(loaded: &Loaded) -> Result<Removed, Failure> {
     audit::note(&loaded.settings.state, "records retain", Value::Null)?;
     retain::run(settings(loaded)?, DEADLINE).map_err(|error| match error {
         RetainError::Start(RecorderError::Locked { .. }) => Failure::Refused(

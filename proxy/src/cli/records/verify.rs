@@ -38,6 +38,7 @@ impl Verify {
         for path in &self.checkpoint {
             outside.add_checkpoint(path).map_err(unusable)?;
         }
+        outside.add_state(&loaded.settings.state);
         let directory = loaded.settings.records_directory();
         // Before the read is recorded and shown after it: to record it where no Weir runs, the log is opened, and one that cannot be
         // continued is set aside by that.
