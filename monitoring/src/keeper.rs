@@ -13,6 +13,7 @@ use weir_evidence::{SealedFile, Why};
 use crate::clock::{self, micros};
 use crate::erase::{self, Done, Held, Request};
 use crate::event::{EventId, EventIds};
+use crate::index;
 use crate::lane::{Complete, Message, Shared};
 use crate::notes;
 use crate::paths::Period;
@@ -67,6 +68,8 @@ impl Keeper {
     pub(crate) fn run(self) {
         let (mut looked, mut failed): (Option<Instant>, Option<Instant>) = (None, None);
         let (mut is_resumed, mut tried) = (false, None);
+        // Whatever a crash, an older Weir or somebody's hand left of the index.
+        let mut stale = index::stale(&self.store).unwrap_or_default();
         loop {
             let is_open = self.shared.log_is_open.load(Ordering::Acquire);
             let is_waiting = !is_resumed || erase::is_pending(&self.store);
@@ -86,7 +89,18 @@ impl Keeper {
             if is_resumed {
                 self.serve_asked();
             }
-            match self.tasks.recv_timeout(TICK) {
+            let pause = match stale.pop() {
+                Some(period) if is_open => {
+                    self.index(period);
+                    Duration::ZERO
+                }
+                Some(period) => {
+                    stale.push(period);
+                    TICK
+                }
+                None => TICK,
+            };
+            match self.tasks.recv_timeout(pause) {
                 Ok(Task::Retain(done)) => {
                     self.wait_for_log();
                     is_resumed = is_resumed || self.resume();
@@ -192,6 +206,15 @@ impl Keeper {
             }
         }
         is_all
+    }
+
+    /// Makes the index of a period whole again; without it a search takes longer.
+    fn index(&self, period: Period) {
+        if let Err(error) = index::update(&self.store, period, None) {
+            self.note(format!(
+                "cannot write the index of period {period}: {error}"
+            ));
+        }
     }
 
     /// Lets the next checkpoint name the segment.

@@ -107,8 +107,8 @@ pub(crate) fn seal(
             }
             hosts::write(store, &keys[0], &path, &batches)?;
             write(layout, &path, &facts, &keys, batches)?;
-            // Without it a search reads the footer.
-            let _ = index::add(layout, &path, &facts);
+            // Without it a search reads the segment.
+            let _ = index::update(store, Period::of(facts.latest), None);
             Some(path)
         }
     };
