@@ -2,6 +2,7 @@
 //!
 //! Decides when to try again. How a journal is sealed is decided in `seal`, which periods are due in `retain`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -185,11 +186,12 @@ impl Keeper {
 
     /// Seals what is complete; answers whether nothing is left.
     fn seal_complete(&self) -> bool {
-        let mut is_all = true;
+        let (mut is_all, mut periods) = (true, BTreeSet::new());
         for Complete { journal, gathered } in self.shared.complete() {
             match seal::seal(&self.store, &journal, gathered.as_deref()) {
                 Ok(segment) => {
                     let sealed = u64::from(segment.is_some());
+                    periods.extend(segment.iter().map(|segment| segment.period));
                     segment.iter().for_each(|segment| self.name(segment));
                     self.shared.remove_complete(&journal);
                     self.shared.update_health(|health| health.sealed += sealed);
@@ -205,6 +207,8 @@ impl Keeper {
                 }
             }
         }
+        // Once for all that was sealed; what is not in it yet is read by its footer.
+        periods.into_iter().for_each(|period| self.index(period));
         is_all
     }
 

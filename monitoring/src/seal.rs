@@ -25,7 +25,6 @@ use weir_evidence::Secret;
 use crate::adapt::Cells;
 use crate::column::Grade;
 use crate::hosts;
-use crate::index;
 use crate::journal::key;
 use crate::keys::{DataKey, KeyError};
 use crate::paths::{FileName, Layout, Period, sync_directory};
@@ -49,6 +48,8 @@ const PAGE_ROWS: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
+    /// In which it lies.
+    pub(crate) period: Period,
     /// Whether its rows are in the log: what an older Weir wrote is not.
     pub(crate) is_proven: bool,
 }
@@ -107,8 +108,6 @@ pub(crate) fn seal(
             }
             hosts::write(store, &keys[0], &path, &batches)?;
             write(layout, &path, &facts, &keys, batches)?;
-            // Without it a search reads the segment.
-            let _ = index::update(store, Period::of(facts.latest), None);
             Some(path)
         }
     };
@@ -118,7 +117,12 @@ pub(crate) fn seal(
         segment.as_deref(),
         replay.damaged() > 0 || !replay.has_header(),
     )?;
-    Ok(segment.map(|path| Segment { path, is_proven }))
+    let period = Period::of(facts.latest);
+    Ok(segment.map(|path| Segment {
+        path,
+        period,
+        is_proven,
+    }))
 }
 
 /// What a writer that is gone had gathered; the order of the batches is that of `seq`.

@@ -21,21 +21,20 @@ mod tests;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{DataKey, destroy_file};
 use crate::paths::{FileName, Period};
-use crate::proof::sidecar;
 use crate::record::Col;
 use crate::segment::Facts;
 use crate::store::Store;
 pub(crate) use grams::Grams;
 pub(crate) use packed::{Index, read_contents};
-pub(crate) use periods::Periods;
+pub(crate) use periods::{Periods, WHAT as PERIODS_WHAT, path as periods_path};
 use texts::Texts;
 pub(crate) use texts::Wanted;
 
@@ -93,6 +92,16 @@ fn paths(store: &Store, period: Period) -> [PathBuf; 2] {
 /// What a file of the index is called in its associated data, so that none can be put in the place of another day's.
 fn what(period: Period, file: &str) -> String {
     format!("{file} of {period}")
+}
+
+/// Puts a file in the place of another. It is not waited for until the disk has it: one that a crash tore does not open.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let beside = path.with_extension("tmp");
+    let mut options = std::fs::File::options();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&beside)?.write_all(bytes)?;
+    std::fs::rename(&beside, path)
 }
 
 /// Brings the index of a period up to date with the segments that are there. With `keys` it is made anew under them, and nothing of the old one
@@ -175,7 +184,8 @@ pub(crate) fn stale(store: &Store) -> io::Result<Vec<Period>> {
     for (period, directory) in layout.list_periods()? {
         let listed = layout.list_segments(&directory)?;
         let is_known = known.earliest(period, &listed).is_some();
-        if !listed.is_empty() && !(is_known && paths(store, period)[0].exists()) {
+        let is_there = std::fs::metadata(&paths(store, period)[0]).is_ok_and(|file| file.len() > 0);
+        if !listed.is_empty() && !(is_known && is_there) {
             stale.push(period);
         }
     }
@@ -274,13 +284,13 @@ impl Building {
         if let Some(key) = key(false)? {
             let plain = packed::to_bytes(&self.entries, self.shift, &self.columns)?;
             let sealed = store.seal_as(&key, &what(period, FILES[0]), &plain)?;
-            sidecar::replace(&index, &sealed)?;
+            put(&index, &sealed)?;
         }
         match key(true)? {
             Some(key) if !self.contents.is_empty() => {
                 let plain = packed::contents_to_bytes(&self.contents)?;
                 let sealed = store.seal_as(&key, &what(period, FILES[1]), &plain)?;
-                sidecar::replace(&contents, &sealed)
+                put(&contents, &sealed)
             }
             _ => destroy_file(&contents),
         }

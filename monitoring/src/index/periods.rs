@@ -10,13 +10,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::paths::{FileName, Period};
-use crate::proof::sidecar;
+use crate::paths::{FileName, Layout, Period};
 use crate::store::Store;
 
-/// Name of the file, and what it is called in its associated data.
-const FILE: &str = "periods";
-const WHAT: &str = "index periods";
+/// What the file is called in its associated data.
+pub(crate) const WHAT: &str = "index periods";
+
+/// Where it lies.
+pub(crate) fn path(layout: &Layout) -> PathBuf {
+    layout.segments().join("periods")
+}
 
 /// By day.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -31,7 +34,7 @@ struct Known {
 impl Periods {
     /// What the file says; nothing where it cannot be used.
     pub(crate) fn read(store: &Store) -> Periods {
-        let path = store.layout().segments().join(FILE);
+        let path = path(store.layout());
         let bytes = store
             .keys()
             .and_then(|keys| keys.kek().unwrap_file(&path, WHAT));
@@ -48,9 +51,9 @@ impl Periods {
     }
 
     fn write(&self, store: &Store) -> io::Result<()> {
-        let path = store.layout().segments().join(FILE);
+        let path = path(store.layout());
         let text = store.keys()?.kek().wrap(WHAT, &serde_json::to_vec(self)?)?;
-        sidecar::replace(&path, text.as_bytes())
+        super::put(&path, text.as_bytes())
     }
 }
 

@@ -30,7 +30,7 @@ fn own(directory: &Path) -> RecorderSettings {
 fn row(user: &str, number: u64, time: i64) -> Record {
     let mut record = Record::new(Kind::Request, EventId(0x7000 + number), time);
     record.user = Some(user.into());
-    record.host = Some(format!("www.of-{user}-{}.example", number / 10).into());
+    record.host = Some(format!("www.of-{}-{}.example", user.to_lowercase(), number / 10).into());
     record.bytes_up = number;
     if number.is_multiple_of(4) {
         record.verdict = Verdict::Block;
@@ -138,7 +138,7 @@ fn a_search_finds_the_same_whatever_is_done_to_the_index_lm_16() {
     };
     // Any byte flipped, a cut, and nothing.
     for (path, bytes) in files.iter().zip(&whole) {
-        for at in (0..bytes.len()).step_by(bytes.len() / 12 + 1) {
+        for at in (0..bytes.len()).step_by(bytes.len() / 5 + 1) {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
             fs::write(path, flipped).unwrap();
@@ -154,7 +154,9 @@ fn a_search_finds_the_same_whatever_is_done_to_the_index_lm_16() {
     }
     // Every file in the place of every other one.
     for (to, path) in files.iter().enumerate() {
-        for (from, bytes) in whole.iter().enumerate().filter(|(from, _)| *from != to) {
+        for step in 1..=3 {
+            let from = (to + step) % whole.len();
+            let bytes = &whole[from];
             fs::write(path, bytes).unwrap();
             assert_eq!(answers(directory.path()), found, "{from} to {to}");
         }
@@ -346,7 +348,10 @@ fn a_start_makes_a_missing_index_again_and_forgets_the_open_one_of_earlier_versi
     }
     stop(&recorder);
     assert!(!facts.exists());
-    for line in before.split('"').filter(|text| text.contains(".example")) {
+    let is_host = |text: &&str| text.starts_with("www.of-") && text.ends_with(".example");
+    let hosts: BTreeSet<&str> = before.split('"').filter(is_host).collect();
+    assert!(hosts.len() > 8, "{hosts:?}");
+    for line in hosts {
         assert!(told(directory.path()).contains(line), "{line}");
     }
     let nobody = Query {
@@ -381,7 +386,8 @@ fn what_is_said_of_content_goes_with_it_and_the_rest_with_its_period_lm_14() {
         text: Some("/path/of/".to_owned()),
         ..Query::default()
     };
-    assert_eq!(opened(directory.path(), &path), 0);
+    // The segment that has the row of the start is of today, and keeps its content.
+    assert_eq!(opened(directory.path(), &path), 1);
     keep(1, 1);
     assert!(!index.exists());
     let listed = Vec::new();

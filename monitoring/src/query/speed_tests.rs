@@ -99,7 +99,8 @@ fn make_day(
         journal.sync().unwrap();
         let path = journal.path().to_owned();
         drop(journal);
-        crate::seal::seal(store, &path, None).unwrap();
+        let segment = crate::seal::seal(store, &path, None).unwrap().unwrap();
+        crate::index::update(store, segment.period, None).unwrap();
         left -= count;
     }
 }
