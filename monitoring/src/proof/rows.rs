@@ -140,11 +140,13 @@ pub struct FileRows {
 /// When a directory cannot be listed.
 pub fn row_files(store: &Store) -> io::Result<Vec<RowFile>> {
     let layout = store.layout();
+    // Journals first: one that is sealed meanwhile is then among both, and not among neither.
+    let journals = layout.list_journals()?;
     let mut found = Vec::new();
     for (_, period) in layout.list_periods()? {
         found.extend(layout.list_segments(&period)?);
     }
-    let journals = layout.list_journals()?.into_iter().filter(|(journal, _)| {
+    let journals = journals.into_iter().filter(|(journal, _)| {
         let is_same = |(segment, _): &(FileName, PathBuf)| {
             segment.node == journal.node && segment.first == journal.first
         };
