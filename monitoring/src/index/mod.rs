@@ -185,7 +185,8 @@ pub(crate) fn stale(store: &Store) -> io::Result<Vec<Period>> {
         let listed = layout.list_segments(&directory)?;
         let is_known = known.earliest(period, &listed).is_some();
         let is_there = std::fs::metadata(&paths(store, period)[0]).is_ok_and(|file| file.len() > 0);
-        if !listed.is_empty() && !(is_known && is_there) {
+        let is_whole = is_known && is_there;
+        if !(listed.is_empty() || is_whole) {
             stale.push(period);
         }
     }

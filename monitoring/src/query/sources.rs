@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
@@ -187,7 +187,8 @@ impl Sources {
         });
         let store = self.store.clone();
         let mut waiting = segments.iter();
-        let (give, jobs) = channel::<Job<'_>>();
+        // Never full: a job is given to one that is idle.
+        let (give, jobs) = sync_channel::<Job<'_>>(SCANNERS);
         let (tell, told) = sync_channel(2 * SCANNERS);
         let jobs = Mutex::new(jobs);
         std::thread::scope(|scope| {
