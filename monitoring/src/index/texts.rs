@@ -164,6 +164,7 @@ mod tests {
     use super::*;
 
     type Lanes = Vec<BTreeSet<String>>;
+    type Test<'a> = &'a dyn Fn(&str) -> bool;
 
     fn made(segments: &Lanes) -> (Texts, u32) {
         let (mut texts, mut shift) = (Texts::default(), 0);
@@ -190,7 +191,7 @@ mod tests {
             let read = Texts::read(&mut Cursor::new(&bytes)).unwrap();
             prop_assert_eq!(&read, &texts);
             let below = format!(".{text}");
-            let tests: [(Wanted, &dyn Fn(&str) -> bool); 3] = [
+            let tests: [(Wanted, Test<'_>); 3] = [
                 (Wanted::Is(text.clone()), &|own| own == text),
                 (Wanted::Below(text.clone()), &|own| own == text || own.ends_with(&below)),
                 (Wanted::Has(text.clone()), &|own| own.contains(&text)),
