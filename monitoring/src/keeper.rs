@@ -2,6 +2,7 @@
 //!
 //! Decides when to try again. How a journal is sealed is decided in `seal`, which periods are due in `retain`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use weir_evidence::{SealedFile, Why};
 use crate::clock::{self, micros};
 use crate::erase::{self, Done, Held, Request};
 use crate::event::{EventId, EventIds};
+use crate::index;
 use crate::lane::{Complete, Message, Shared};
 use crate::notes;
 use crate::paths::Period;
@@ -69,6 +71,8 @@ impl Keeper {
     pub(crate) fn run(self) {
         let (mut looked, mut failed): (Option<Instant>, Option<Instant>) = (None, None);
         let (mut is_resumed, mut tried) = (false, None);
+        // Whatever a crash, an older Weir or somebody's hand left of the index.
+        let mut stale = index::stale(&self.store).unwrap_or_default();
         loop {
             let is_open = self.shared.log_is_open.load(Ordering::Acquire);
             let is_waiting = !is_resumed || erase::is_pending(&self.store);
@@ -88,7 +92,18 @@ impl Keeper {
             if is_resumed {
                 self.serve_asked();
             }
-            match self.tasks.recv_timeout(TICK) {
+            let pause = match stale.pop() {
+                Some(period) if is_open => {
+                    self.index(period);
+                    Duration::ZERO
+                }
+                Some(period) => {
+                    stale.push(period);
+                    TICK
+                }
+                None => TICK,
+            };
+            match self.tasks.recv_timeout(pause) {
                 Ok(Task::Retain(done)) => {
                     self.wait_for_log();
                     self.wait_for(&self.shared.is_promised);
@@ -219,11 +234,12 @@ impl Keeper {
 
     /// Seals what is complete; answers whether nothing is left.
     fn seal_complete(&self) -> bool {
-        let mut is_all = true;
+        let (mut is_all, mut periods) = (true, BTreeSet::new());
         for Complete { journal, gathered } in self.shared.complete() {
             match seal::seal(&self.store, &journal, gathered.as_deref()) {
                 Ok(segment) => {
                     let sealed = u64::from(segment.is_some());
+                    periods.extend(segment.iter().map(|segment| segment.period));
                     segment.iter().for_each(|segment| self.name(segment));
                     self.shared.remove_complete(&journal);
                     self.shared.update_health(|health| health.sealed += sealed);
@@ -239,7 +255,18 @@ impl Keeper {
                 }
             }
         }
+        // Once for all that was sealed; what is not in it yet is read by its footer.
+        periods.into_iter().for_each(|period| self.index(period));
         is_all
+    }
+
+    /// Makes the index of a period whole again; without it a search takes longer.
+    fn index(&self, period: Period) {
+        if let Err(error) = index::update(&self.store, period, None) {
+            self.note(format!(
+                "cannot write the index of period {period}: {error}"
+            ));
+        }
     }
 
     /// Lets the next checkpoint name the segment.

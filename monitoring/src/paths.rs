@@ -203,11 +203,19 @@ impl Layout {
     /// # Errors
     /// When the directory cannot be listed.
     pub(crate) fn list_segments(&self, period: &Path) -> io::Result<Vec<(FileName, PathBuf)>> {
-        let named = |path: PathBuf| {
-            let name = FileName::parse(path.file_name()?.to_str()?)?;
-            name.last.is_some().then_some((name, path))
+        let listed = match std::fs::read_dir(period) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
         };
-        let mut found: Vec<_> = entries(period)?.into_iter().filter_map(named).collect();
+        let mut found = Vec::new();
+        for entry in listed {
+            // Most of what lies there is beside a segment: a path is made only for these.
+            let name = entry?.file_name();
+            let parsed = name.to_str().and_then(FileName::parse);
+            if let Some(parsed) = parsed.filter(|parsed| parsed.last.is_some()) {
+                found.push((parsed, period.join(name)));
+            }
+        }
         found.sort();
         Ok(found)
     }

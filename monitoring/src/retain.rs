@@ -114,8 +114,7 @@ pub(crate) fn finish_removal(store: &Store, period: Period, aside: &Path) -> io:
         keys.destroy(&key)?;
     }
     std::fs::remove_dir_all(aside)?;
-    // Lines of segments that are gone do no harm.
-    let _ = crate::index::remove(layout, &layout.period(period));
+    crate::index::forget(store, period);
     sync_directory(&layout.segments())
 }
 

@@ -26,7 +26,6 @@ use crate::adapt::Cells;
 use crate::coded::{self, Texts};
 use crate::column::Grade;
 use crate::hosts;
-use crate::index;
 use crate::journal::key;
 use crate::keys::{DataKey, KeyError};
 use crate::paths::{FileName, Layout, Period, sync_directory};
@@ -50,6 +49,8 @@ const PAGE_ROWS: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
+    /// In which it lies.
+    pub(crate) period: Period,
     /// Whether its rows are in the log: what an older Weir wrote is not.
     pub(crate) is_proven: bool,
 }
@@ -110,8 +111,6 @@ pub(crate) fn seal(
                 hosts::write(store, &keys[0], &path, &batches)?;
                 write(layout, &path, &facts, &keys, batches)?;
             }
-            // Without it a search reads the footer.
-            let _ = index::add(layout, &path, &facts);
             Some(path)
         }
     };
@@ -121,7 +120,12 @@ pub(crate) fn seal(
         segment.as_deref(),
         replay.damaged() > 0 || !replay.has_header(),
     )?;
-    Ok(segment.map(|path| Segment { path, is_proven }))
+    let period = Period::of(facts.latest);
+    Ok(segment.map(|path| Segment {
+        path,
+        period,
+        is_proven,
+    }))
 }
 
 /// Whether a kill came after the segment had its name and before its journal was gone. It stays byte for byte what it is then: a

@@ -200,6 +200,37 @@ impl Store {
         Ok(Some(opened))
     }
 
+    /// The bytes of a file that was sealed under a data key as `what`, opened; None when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read or decrypted.
+    pub(crate) fn read_sealed_as(
+        &self,
+        path: &Path,
+        what: &str,
+    ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let altered = || KeyError::Altered {
+            what: what.to_owned(),
+        };
+        let name = keys::is_sealed(&bytes).ok_or_else(altered)?;
+        let key = self.keys()?.open(name)?;
+        Ok(Some(keys::open(&key.aead, what, &bytes)?))
+    }
+
+    /// The bytes of a file that is sealed as `what`.
+    pub(crate) fn seal_as(
+        &self,
+        key: &DataKey,
+        what: &str,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
+        keys::seal(&key.aead, &key.name, what, plain)
+    }
+
     /// The bytes of a small file that is to lie at `path`.
     pub(crate) fn seal(
         &self,

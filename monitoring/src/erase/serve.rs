@@ -9,6 +9,7 @@ use super::rewrite::{Going, remove, rewrite};
 use super::steps::step;
 use super::{Done, Grounds, Held, Intent, Request, plan};
 use crate::event::EventId;
+use crate::index;
 use crate::keys::DataKey;
 use crate::paths::{Period, moment};
 use crate::proof::sidecar;
@@ -253,6 +254,9 @@ fn carry_out(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()
     }
     for (period, anew) in intent.periods() {
         let new: [Arc<DataKey>; 2] = [keys.open(&anew.event_key)?, keys.open(&anew.content_key)?];
+        // It names what goes; searches read the segments meanwhile.
+        index::remove(store, period)?;
+        step(store)?;
         let files = plan::segments(store, &intent.node)?.into_iter();
         for (_, file) in files.filter(|(own, _)| *own == period) {
             let last = file.last.unwrap_or(file.first);
@@ -266,6 +270,8 @@ fn carry_out(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()
             clerk.name(chain::name_sealed(store, &file.path)?);
             step(store)?;
         }
+        index::update(store, period, Some(&new))?;
+        step(store)?;
         // What was encrypted under the old keys is gone now, wherever a copy of it may be. Other nodes keep theirs.
         if !has_others(store, &intent.node, period)? {
             for name in keys.all()?.into_iter().filter(|name| name.period == period) {
@@ -380,6 +386,8 @@ pub(crate) fn expire_content(
         forget_salts(store, file)?;
         step(store)?;
     }
+    index::forget_contents(store, period)?;
+    step(store)?;
     for name in there {
         keys.destroy(&name)?;
         step(store)?;

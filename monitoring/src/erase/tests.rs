@@ -186,17 +186,18 @@ fn expire_content(directory: &Path) {
 #[test]
 fn an_erasure_looks_into_every_segment_whatever_the_index_says_of_it_lm_15() {
     let directory = tempfile::tempdir().unwrap();
-    record(directory.path(), 0, 90);
-    // Whoever wants to keep a person's rows lets the index say that there are none: of another time, and of no requests.
-    let file = directory.path().join("segments/facts");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let lines = text.lines().filter(|line| !line.is_empty()).map(|line| {
-        let words: Vec<&str> = line.split(' ').collect();
-        let line = format!("{} {} {} 0 1 start", words[0], words[1], words[2]);
-        let sum = crc32fast::hash(line.as_bytes());
-        format!("{line} {sum:08x}\n")
-    });
-    std::fs::write(&file, lines.collect::<String>()).unwrap();
+    record(directory.path(), 0, 45);
+    // Whoever wants to keep a person's rows puts back an index from before they were sealed, or one of no day at all.
+    let periods = std::fs::read_dir(directory.path().join("segments")).unwrap();
+    let file = periods
+        .map(|period| period.unwrap().path().join("index"))
+        .find(|index| index.exists())
+        .unwrap();
+    let older = std::fs::read(&file).unwrap();
+    record(directory.path(), 45, 90);
+    assert_ne!(std::fs::read(&file).unwrap(), older);
+    std::fs::write(&file, older).unwrap();
+    std::fs::write(directory.path().join("segments/periods"), "none").unwrap();
     let mut query = by_user("ann");
     query.from = Some("2020-01-01T00:00:00Z".parse().unwrap());
     let request = Request::Erase {
@@ -204,7 +205,6 @@ fn an_erasure_looks_into_every_segment_whatever_the_index_says_of_it_lm_15() {
         grounds: grounds("E-2"),
     };
     assert_eq!(serve(directory.path(), &request).unwrap().count, 30);
-    std::fs::remove_file(&file).unwrap();
     assert_eq!(count(directory.path(), "ann"), 0);
     assert_eq!(log_holds(directory.path()).erased, 30);
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::kek::parts;
 use super::{Kek, KekSource, KeyError, data};
 use crate::erase;
+use crate::index;
 use crate::paths::{Layout, entries};
 use crate::proof::{self, SET_ASIDE, sidecar};
 use crate::recorder;
@@ -67,7 +68,13 @@ fn all(layout: &Layout, old: &KekSource, new: Option<&KekSource>) -> Result<Reke
     let old_kek = Kek::load(old)?;
     let (mut wrapped, mut before) = (0, 0);
     for (path, what) in wrapped_files(layout)? {
-        if again(&path, &what, &old_kek, &new_kek)? {
+        let done = again(&path, &what, &old_kek, &new_kek);
+        if done.is_err() && what == index::PERIODS_WHAT {
+            // It only helps searches, and the next start makes it again.
+            fs::remove_file(&path).map_err(|error| KeyError::file(&path, error))?;
+            continue;
+        }
+        if done? {
             wrapped += 1;
         } else {
             before += 1;
@@ -115,6 +122,10 @@ fn wrapped_files(layout: &Layout) -> Result<Vec<(PathBuf, String)>, KeyError> {
                 found.push((path, data::what(&name)));
             }
         }
+    }
+    let periods = index::periods_path(layout);
+    if periods.exists() {
+        found.push((periods, index::PERIODS_WHAT.to_owned()));
     }
     let mut folders = vec![layout.journals()];
     folders.extend(

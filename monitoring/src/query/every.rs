@@ -1,7 +1,7 @@
 //! Every matching row that is sealed, for who must miss none: erasure (LM-15).
 //!
 //! Decides that only what is authentic lets a segment be passed by: its own footer and what else is encrypted under the key of its
-//! period. Neither `segments/facts` nor the day that its directory is called counts. No order, and no row of a journal.
+//! period. Neither the index of a day nor the day that its directory is called counts. No order, and no row of a journal.
 
 use arrow::array::RecordBatch;
 

@@ -10,6 +10,7 @@ use super::Query;
 use super::person::Person;
 use super::term::Known;
 use super::withheld::names_case;
+use crate::index::{self, Wanted};
 use crate::record::Col;
 use crate::scrub;
 
@@ -99,6 +100,34 @@ impl Matcher {
     /// The text that is looked for, in lower case.
     pub(super) fn text(&self) -> Option<&str> {
         self.text.as_deref()
+    }
+
+    /// What the index of a period can be asked for: of each list one must be met.
+    pub(super) fn wanted(&self) -> Vec<Vec<(Col, Wanted)>> {
+        let is = |text: &str| Wanted::Is(text.to_lowercase());
+        let mut all: Vec<Vec<(Col, Wanted)>> = self
+            .equal
+            .iter()
+            .filter(|(col, _)| index::COLUMNS.contains(col))
+            .map(|(col, text)| vec![(*col, is(text))])
+            .collect();
+        if let Some(person) = &self.user {
+            all.push(vec![(Col::user, is(person.name()))]);
+        }
+        // Names are in their ASCII form, where small letters are small wherever they stand.
+        if let Some(host) = self.host.as_ref().filter(|host| host.name.is_ascii()) {
+            let name = host.name.clone();
+            let wanted = match host.below {
+                Some(_) => Wanted::Below(name),
+                None => Wanted::Is(name),
+            };
+            all.push(
+                [Col::host, Col::sni]
+                    .map(|col| (col, wanted.clone()))
+                    .into(),
+            );
+        }
+        all
     }
 
     /// Columns of every filter but the text.

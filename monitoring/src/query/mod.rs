@@ -7,6 +7,8 @@
 mod aggregate;
 mod every;
 mod matcher;
+mod narrow;
+mod parallel;
 mod person;
 mod scan;
 mod sources;
@@ -27,7 +29,9 @@ use serde::{Deserialize, Serialize};
 pub use aggregate::{By, Ranked, Sum, Summary, rank, summarise};
 pub(crate) use every::every;
 pub(crate) use matcher::Matcher;
+pub(crate) use scan::coded;
 use sources::Sources;
+pub(crate) use term::{is_coded, is_empty};
 pub use visits::{Counted, Visits, visits};
 use window::Window;
 pub use withheld::WITHHELD;

@@ -31,6 +31,11 @@ impl Person {
         }
     }
 
+    /// In lower case.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether a text from `min` to `max` may be this name.
     pub(super) fn may_be_between(&self, min: &str, max: &str) -> bool {
         let meets = |(low, high): &(String, Option<String>)| {

@@ -150,7 +150,7 @@ fn open(
 }
 
 /// The schema with the searched columns as dictionaries, so that a text is looked for in each entry once.
-pub(super) fn coded(schema: &Schema) -> SchemaRef {
+pub(crate) fn coded(schema: &Schema) -> SchemaRef {
     let is_searched = |field: &Field| SEARCHED.iter().any(|col| col.name() == field.name());
     let fields = schema.fields().iter().map(|field| {
         if !is_searched(field) || field.data_type() != &DataType::Utf8 {

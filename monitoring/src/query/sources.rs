@@ -6,40 +6,48 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
-use parquet::errors::ParquetError;
 
+use super::narrow::{Day, Narrowing, Segment};
 use super::window::Window;
-use super::{FileRead, Matcher, Order, SearchError, Searched, Unreadable, scan};
-use crate::index::Index;
-use crate::paths::{FileName, Layout, Period};
+use super::{FileRead, Matcher, Order, SearchError, Searched, Unreadable, parallel, scan};
+use crate::paths::Layout;
 use crate::record::Col;
 use crate::replay::Replay;
-use crate::segment::Facts;
 use crate::store::Store;
 
-/// A sealed segment.
-struct Segment {
-    path: PathBuf,
-    /// Read once, when first needed.
-    facts: Option<Facts>,
+/// Segments that are read at a time: of somebody's day most of it is waiting for small parts of them.
+const SCANNERS: usize = 12;
+/// Periods that are looked into at a time, at most: a search for few rows needs few.
+const AHEAD: usize = 64;
+
+/// A segment that is to be scanned, with the number of its file and the times that still belong to the window.
+type Job<'a> = (u32, &'a Path, (i64, i64));
+
+/// What a scanner tells.
+enum Told<'a> {
+    Rows(u32, RecordBatch),
+    Done(&'a Path, Result<(), scan::ScanError>),
 }
 
 pub(super) struct Sources {
     store: Store,
     layout: Layout,
     journals: Vec<(String, Replay)>,
-    /// By period, oldest first.
-    segments: BTreeMap<Period, Vec<Segment>>,
+    /// Oldest first.
+    days: Vec<Day>,
+    narrowing: Narrowing,
     files: Vec<FileRead>,
     /// Place of each name in `files`.
     known: BTreeMap<String, u32>,
     unreadable: BTreeMap<String, String>,
-    index: Index,
 }
 
 impl Sources {
@@ -49,11 +57,11 @@ impl Sources {
             store: store.clone(),
             layout,
             journals: Vec::new(),
-            segments: BTreeMap::new(),
+            days: Vec::new(),
+            narrowing: Narrowing::new(store, matcher),
             files: Vec::new(),
             known: BTreeMap::new(),
             unreadable: BTreeMap::new(),
-            index: Index::default(),
         };
         let mut unsealed = BTreeSet::new();
         for (name, path) in sources.layout.list_journals()? {
@@ -68,19 +76,20 @@ impl Sources {
                 Err(error) => drop(sources.unreadable.insert(shown, error.to_string())),
             }
         }
-        sources.index = Index::read(&sources.layout);
-        for (period, path) in sources.layout.list_periods()? {
-            // No row of a period began after it.
-            if period.end() > matcher.from {
-                let segments = sources.layout.list_segments(&path)?;
-                let sealed = |(name, path): (FileName, PathBuf)| {
-                    (!unsealed.contains(&(name.node, name.first)))
-                        .then_some(Segment { path, facts: None })
-                };
-                sources
-                    .segments
-                    .insert(period, segments.into_iter().filter_map(sealed).collect());
-            }
+        let mut periods = sources.layout.list_periods()?;
+        // No row of a period began after it.
+        periods.retain(|(period, _)| period.end() > matcher.from);
+        let layout = &sources.layout;
+        let listed = parallel::each_of(&periods, |(_, path)| layout.list_segments(path));
+        for ((period, _), listed) in periods.into_iter().zip(listed) {
+            let mut listed = listed?;
+            listed.retain(|(name, _)| !unsealed.contains(&(name.node.clone(), name.first)));
+            let segments = None;
+            sources.days.push(Day {
+                period,
+                listed,
+                segments,
+            });
         }
         Ok(sources)
     }
@@ -92,22 +101,48 @@ impl Sources {
         window: &mut Window,
     ) -> Result<(), SearchError> {
         self.fill_from_journals(matcher, window)?;
-        let mut segments = std::mem::take(&mut self.segments);
-        let mut periods: Vec<(&Period, &mut Vec<Segment>)> = segments.iter_mut().collect();
+        let mut days = std::mem::take(&mut self.days);
+        let mut order: Vec<usize> = (0..days.len()).collect();
         if window.order() == Order::Newest {
-            periods.reverse();
+            order.reverse();
         }
-        let mut result = Ok(());
-        for (period, files) in periods {
+        let (mut result, mut ahead) = (Ok(()), 1);
+        for (at, place) in order.iter().enumerate() {
             // Newest first, a full window is complete once every older period ended before it.
-            if result.is_err() || period.end() <= window.times().0 {
+            let is_over = |day: &Day| day.period.end() <= window.times().0;
+            if result.is_err() || days.get(*place).is_none_or(is_over) {
                 break;
             }
-            result = self.fill_from_period(matcher, window, files);
+            if days.get(*place).is_some_and(|day| day.segments.is_none()) {
+                let next = order.get(at..).unwrap_or_default();
+                self.narrow(&mut days, next.get(..ahead).unwrap_or(next));
+                ahead = (ahead * 4).min(AHEAD);
+            }
+            if let Some(segments) = days.get_mut(*place).and_then(|day| day.segments.as_mut()) {
+                result = self.fill_from_segments(matcher, window, segments);
+            }
         }
-        self.segments = segments;
+        self.days = days;
         result?;
         Ok(window.close()?)
+    }
+
+    /// Finds of each of these days which segments a search opens.
+    fn narrow(&mut self, days: &mut [Day], places: &[usize]) {
+        let asked: Vec<&Day> = places.iter().filter_map(|place| days.get(*place)).collect();
+        let narrowing = &self.narrowing;
+        let narrowed = parallel::each_of(&asked, |day| match day.segments {
+            None => Some(narrowing.narrow(day)),
+            Some(_) => None,
+        });
+        for (place, narrowed) in places.iter().zip(narrowed) {
+            if let (Some(day), Some(narrowed)) = (days.get_mut(*place), narrowed) {
+                day.segments = Some(narrowed.segments);
+                for (path, error) in narrowed.unreadable {
+                    self.note_unreadable(&path, &error);
+                }
+            }
+        }
     }
 
     fn fill_from_journals(
@@ -138,65 +173,76 @@ impl Sources {
         Ok(())
     }
 
-    fn fill_from_period(
+    /// Scans segments, several at a time: a cold disk is waited for by all of them together.
+    fn fill_from_segments(
         &mut self,
         matcher: &Matcher,
         window: &mut Window,
-        period: &mut Vec<Segment>,
+        segments: &mut [Segment],
     ) -> Result<(), SearchError> {
-        for segment in period.iter_mut().filter(|segment| segment.facts.is_none()) {
-            match self.facts(&segment.path) {
-                Ok(facts) => segment.facts = Some(facts),
-                Err(error) => self.note_unreadable(&segment.path, &error.to_string()),
-            }
-        }
-        period.retain(|segment| segment.facts.is_some());
         let order = window.order();
-        period.sort_by_key(|segment| match (&segment.facts, order) {
-            (Some(facts), Order::Oldest) => facts.earliest,
-            (Some(facts), Order::Newest) => facts.latest.saturating_neg(),
-            (None, _) => i64::MAX,
+        segments.sort_by_key(|segment| match order {
+            Order::Oldest => segment.facts.earliest,
+            Order::Newest => segment.facts.latest.saturating_neg(),
         });
-        for segment in period.iter() {
-            let (first, last) = window.times();
-            let Some(facts) = &segment.facts else {
-                continue;
-            };
-            let is_asked = facts.latest >= matcher.from
-                && facts.earliest < matcher.to
-                && facts.may_have(matcher.kinds());
-            if is_asked && facts.latest >= first && facts.earliest <= last {
-                self.fill_from_segment(matcher, window, &segment.path)?;
+        let store = self.store.clone();
+        let mut waiting = segments.iter();
+        // Never full: a job is given to one that is idle.
+        let (give, jobs) = sync_channel::<Job<'_>>(SCANNERS);
+        let (tell, told) = sync_channel(2 * SCANNERS);
+        let jobs = Mutex::new(jobs);
+        std::thread::scope(|scope| {
+            let mut result = Ok(());
+            let (mut idle, mut running) = (0, 0);
+            // Where a thread cannot be had, one that is there does its work.
+            for _ in 0..SCANNERS.min(waiting.len()) {
+                let (tell, jobs, store) = (tell.clone(), &jobs, &store);
+                let scanner = move || scan_given(store, matcher, jobs, &tell);
+                match Builder::new().spawn_scoped(scope, scanner) {
+                    Ok(_) => idle += 1,
+                    Err(error) if idle == 0 => return Err(SearchError::List(error)),
+                    Err(_) => break,
+                }
             }
-        }
-        Ok(())
-    }
-
-    fn fill_from_segment(
-        &mut self,
-        matcher: &Matcher,
-        window: &mut Window,
-        path: &Path,
-    ) -> Result<(), ArrowError> {
-        let name = self.layout.shown(path);
-        let file = self.number_of(&name, false);
-        let times = window.times();
-        let asked = scan::Asked {
-            matcher,
-            times,
-            columns: None,
-        };
-        let scanned = scan::scan(&self.store, path, &asked, &mut |batch| {
-            window.offer(batch, file)
-        });
-        match scanned {
-            Ok(()) => Ok(()),
-            Err(scan::ScanError::Rows(error)) => Err(error),
-            Err(scan::ScanError::File(error)) => {
-                self.note_unreadable(path, &error);
-                Ok(())
+            loop {
+                while idle > 0 && result.is_ok() {
+                    let (first, last) = window.times();
+                    let is_of_window = |segment: &&Segment| {
+                        segment.facts.latest >= first && segment.facts.earliest <= last
+                    };
+                    let Some(segment) = waiting.find(is_of_window) else {
+                        break;
+                    };
+                    let file = self.number_of(&self.layout.shown(&segment.path), false);
+                    if give.send((file, &segment.path, (first, last))).is_err() {
+                        break;
+                    }
+                    (idle, running) = (idle - 1, running + 1);
+                }
+                if running == 0 {
+                    break;
+                }
+                match told.recv() {
+                    Ok(Told::Rows(file, batch)) if result.is_ok() => {
+                        result = window.offer(batch, file).map_err(SearchError::from);
+                    }
+                    Ok(Told::Rows(..)) => {}
+                    Ok(Told::Done(path, scanned)) => {
+                        (idle, running) = (idle + 1, running - 1);
+                        match scanned {
+                            Ok(()) => {}
+                            Err(scan::ScanError::File(error)) => self.note_unreadable(path, &error),
+                            Err(scan::ScanError::Rows(error)) => {
+                                result = result.and(Err(error.into()));
+                            }
+                        }
+                    }
+                    Err(_) => break,
+                }
             }
-        }
+            drop(give);
+            result
+        })
     }
 
     /// Hands over columns of every matching row, in no order and each file once.
@@ -224,20 +270,12 @@ impl Sources {
                 }
             }
         }
-        for segment in std::mem::take(&mut self.segments).into_values().flatten() {
-            let facts = match self.facts(&segment.path) {
-                Ok(facts) => facts,
-                Err(error) => {
-                    self.note_unreadable(&segment.path, &error.to_string());
-                    continue;
-                }
-            };
-            if facts.latest < matcher.from
-                || facts.earliest >= matcher.to
-                || !facts.may_have(matcher.kinds())
-            {
-                continue;
-            }
+        let mut days = std::mem::take(&mut self.days);
+        let places: Vec<usize> = (0..days.len()).collect();
+        for places in places.chunks(AHEAD) {
+            self.narrow(&mut days, places);
+        }
+        for segment in days.into_iter().filter_map(|day| day.segments).flatten() {
             let name = self.layout.shown(&segment.path);
             let file = self.number_of(&name, false) as usize;
             let asked = scan::Asked {
@@ -259,14 +297,6 @@ impl Sources {
             }
         }
         Ok(())
-    }
-
-    /// From the index, else from the segment itself.
-    fn facts(&mut self, segment: &Path) -> Result<Facts, ParquetError> {
-        match self.index.take(&self.layout, segment) {
-            Some(facts) => Ok(facts),
-            None => Facts::read(&self.store, segment),
-        }
     }
 
     fn add_rows(&mut self, file: usize, rows: usize) {
@@ -322,6 +352,33 @@ impl Sources {
             rows: self.files.iter().map(|file| file.rows).sum(),
             files: self.files,
             unreadable: unreadable.collect(),
+        }
+    }
+}
+
+/// Scans what is given until nothing more is.
+fn scan_given<'a>(
+    store: &Store,
+    matcher: &Matcher,
+    jobs: &Mutex<Receiver<Job<'a>>>,
+    tell: &SyncSender<Told<'a>>,
+) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((file, path, times)) = job else {
+            return;
+        };
+        let asked = scan::Asked {
+            matcher,
+            times,
+            columns: None,
+        };
+        let scanned = scan::scan(store, path, &asked, &mut |batch| {
+            let gone = |_| ArrowError::ComputeError("nobody takes the rows".to_owned());
+            tell.send(Told::Rows(file, batch)).map_err(gone)
+        });
+        if tell.send(Told::Done(path, scanned)).is_err() {
+            return;
         }
     }
 }

@@ -12,6 +12,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 
 use crate::record::Col;
@@ -32,7 +33,7 @@ pub(super) const SEARCHED: [Col; 11] = [
     Col::note,
 ];
 
-/// Rows that are decoded to get at a dictionary.
+/// Rows that are decoded at a time to get at a dictionary.
 const FIRST_ROWS: usize = 1024;
 
 /// The columns of a segment in which `lower` may occur: those whose dictionary has it, and those that have none or cannot be read
@@ -70,26 +71,32 @@ fn may_occur(
     lower: &str,
 ) -> bool {
     let chunk = metadata.metadata().row_group(group).column(place);
-    let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
-    if nulls.is_some() && nulls == u64::try_from(chunk.num_values()).ok() {
+    if is_empty(chunk) {
         return false;
     }
-    let is_coded = chunk.page_encoding_stats_mask().is_some_and(|mask| {
-        mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY)
-    });
-    // Rows that are decoded have the whole dictionary of their column with them; where all are empty they have none.
-    is_coded
+    is_coded(chunk)
         .then(|| dictionary(file, metadata, (group, place)).ok())
         .flatten()
         .is_none_or(|texts| {
             let texts = texts.as_any().downcast_ref::<StringArray>();
-            texts.is_none_or(|texts| {
-                texts.is_empty() || texts.iter().flatten().any(|text| contains(text, lower))
-            })
+            texts.is_none_or(|texts| texts.iter().flatten().any(|text| contains(text, lower)))
         })
 }
 
-/// The dictionary of one column.
+/// Whether statistics say that a column has no value.
+pub(crate) fn is_empty(chunk: &ColumnChunkMetaData) -> bool {
+    let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
+    nulls.is_some() && nulls == u64::try_from(chunk.num_values()).ok()
+}
+
+/// Whether every value of a column is an entry of its dictionary.
+pub(crate) fn is_coded(chunk: &ColumnChunkMetaData) -> bool {
+    chunk.page_encoding_stats_mask().is_some_and(|mask| {
+        mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY)
+    })
+}
+
+/// The dictionary of one column; without entries when no row has a value.
 fn dictionary(
     file: &File,
     metadata: &ArrowReaderMetadata,
@@ -97,18 +104,23 @@ fn dictionary(
 ) -> Result<ArrayRef, ParquetError> {
     let builder = Builder::new_with_metadata(file.try_clone()?, metadata.clone());
     let mask = ProjectionMask::leaves(builder.parquet_schema(), [place]);
-    let mut rows = builder
+    let rows = builder
         .with_projection(mask)
         .with_row_groups(vec![group])
         .with_batch_size(FIRST_ROWS)
-        .with_limit(FIRST_ROWS)
         .build()?;
-    let batch = rows.next().transpose()?;
-    let column = batch.as_ref().and_then(|batch| batch.columns().first());
-    let coded = column.and_then(|column| column.as_dictionary_opt::<Int32Type>());
-    coded
-        .map(|coded| ArrayRef::clone(coded.values()))
-        .ok_or_else(|| ParquetError::General("the column has no dictionary".to_owned()))
+    let mut values = None;
+    for batch in rows {
+        let batch = batch?;
+        let column = batch.columns().first();
+        let coded = column.and_then(|column| column.as_dictionary_opt::<Int32Type>());
+        values = coded.map(|coded| ArrayRef::clone(coded.values()));
+        // Rows that are decoded have the whole dictionary with them; where all are empty they have none.
+        if values.as_ref().is_none_or(|values| !values.is_empty()) {
+            break;
+        }
+    }
+    values.ok_or_else(|| ParquetError::General("the column has no dictionary".to_owned()))
 }
 
 /// What is known of the dictionaries of one file, so that each is looked through once.

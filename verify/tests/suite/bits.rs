@@ -42,8 +42,12 @@ fn one_flipped_bit_in_any_file_is_seen_lm_31() {
     };
     let mut tried = 0;
     for path in all {
-        // Proves nothing and is not looked at; a search does not use a line of it that was damaged.
-        if path.ends_with("segments/facts") {
+        // The index proves nothing and is not looked at; a search does not use one that was damaged.
+        let name = path.file_name().unwrap();
+        if ["periods", "index", "contents"]
+            .iter()
+            .any(|own| name == *own)
+        {
             continue;
         }
         let whole = fs::read(&path).unwrap();
