@@ -194,7 +194,7 @@ fn an_erasure_looks_into_every_segment_whatever_the_index_says_of_it_lm_15() {
         .find(|index| index.exists())
         .unwrap();
     let older = std::fs::read(&file).unwrap();
-    record(directory.path(), 45, 90);
+    record(directory.path(), 0, 45);
     assert_ne!(std::fs::read(&file).unwrap(), older);
     std::fs::write(&file, older).unwrap();
     std::fs::write(directory.path().join("segments/periods"), "none").unwrap();
