@@ -232,4 +232,15 @@ fn a_shorter_period_that_is_configured_while_weir_runs_holds_without_a_restart_l
     stop(&recorder);
     let rows = rows_of(directory.path(), &Query::default());
     assert_eq!(of_kind(&rows, Kind::Retention).len(), 1);
+    // The log said so before anything went, or a check would call it early.
+    let log = Layout::new(directory.path())
+        .log("weir")
+        .join("checkpoints");
+    let log = std::fs::read_to_string(log).unwrap();
+    let (said, removed) = (
+        log.find("\nretain 2592000 2592000\n"),
+        log.find("\nremoved "),
+    );
+    assert!(said.is_some() && said < removed, "{log}");
+    holds(directory.path());
 }
