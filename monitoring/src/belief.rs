@@ -52,6 +52,11 @@ impl Belief {
         }
     }
 
+    /// How long a clock that leapt must run on before it is believed; zero: it always is.
+    pub(crate) fn settle(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.settle).unwrap_or(0))
+    }
+
     /// Whether it rests on anything.
     pub(crate) fn is_founded(&self) -> bool {
         self.believed.is_some()

@@ -73,7 +73,9 @@ impl Beside {
     }
 
     fn read(&mut self, name: &str, path: &Path) -> Option<(u64, Hash)> {
-        let about = fs::metadata(path).ok()?;
+        // Of the file that is open: another may have taken its name by the time it is read.
+        let file = File::open(path).ok()?;
+        let about = file.metadata().ok()?;
         let (modified, bytes) = (about.modified().ok()?, about.len());
         if let Some((_, bytes, digest)) = self
             .seen
@@ -86,7 +88,7 @@ impl Beside {
             return None;
         }
         // What is added meanwhile is for the next checkpoint.
-        let digest = Hash::of_reader(File::open(path).ok()?.take(bytes)).ok()?;
+        let digest = Hash::of_reader(file.take(bytes)).ok()?;
         let seen = (modified, bytes, digest);
         self.seen.insert(name.to_owned(), seen);
         Some((bytes, digest))

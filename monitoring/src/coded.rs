@@ -23,7 +23,7 @@ pub(crate) type Code = UInt16Type;
 /// The code of no text.
 const NO_CODE: u16 = u16::MAX;
 /// Texts that were met last are looked for among so many.
-const RECENT: usize = 256;
+const RECENT: usize = 64;
 
 /// Type of such a column in a journal.
 pub(crate) fn data_type() -> DataType {
@@ -35,8 +35,8 @@ pub(crate) fn data_type() -> DataType {
 pub(crate) struct CodedBuilder {
     codes: PrimitiveBuilder<Code>,
     texts: StringBuilder,
-    /// Where a text may stand, by its look; what is found is compared, so a wrong guess costs an entry and nothing else.
-    recent: [u16; RECENT],
+    /// Texts that were met, each where its look leads.
+    recent: [(Look, u16); RECENT],
 }
 
 impl Default for CodedBuilder {
@@ -44,7 +44,7 @@ impl Default for CodedBuilder {
         CodedBuilder {
             codes: PrimitiveBuilder::new(),
             texts: StringBuilder::new(),
-            recent: [NO_CODE; RECENT],
+            recent: [(Look::NONE, NO_CODE); RECENT],
         }
     }
 }
@@ -52,10 +52,13 @@ impl Default for CodedBuilder {
 impl CodedBuilder {
     /// Adds a text as `scrub` lets it stand. Only one that stands as it came is found again.
     pub(crate) fn append<'a>(&mut self, raw: &'a str, scrub: impl FnOnce(&'a str) -> Cow<'a, str>) {
-        let place = look(raw) % RECENT;
-        let known = self.recent.get(place).copied().unwrap_or(NO_CODE);
-        if self.text(known) == Some(raw.as_bytes()) {
-            self.codes.append_value(known);
+        let look = Look::of(raw);
+        let place = look.place();
+        if let Some((known, code)) = self.recent.get(place).copied()
+            && known == look
+            && (look.is_all() || self.text(code) == Some(raw.as_bytes()))
+        {
+            self.codes.append_value(code);
             return;
         }
         let text = scrub(raw);
@@ -64,7 +67,7 @@ impl CodedBuilder {
         if matches!(text, Cow::Borrowed(_))
             && let Some(recent) = self.recent.get_mut(place)
         {
-            *recent = code;
+            *recent = (look, code);
         }
         self.texts.append_value(text);
         self.codes.append_value(code);
@@ -97,7 +100,7 @@ impl CodedBuilder {
         let next = CodedBuilder {
             codes: PrimitiveBuilder::with_capacity(rows + rows / 8),
             texts: StringBuilder::with_capacity(count + count / 8, bytes + bytes / 8),
-            recent: [NO_CODE; RECENT],
+            recent: [(Look::NONE, NO_CODE); RECENT],
         };
         let mut done = std::mem::replace(self, next);
         if count > usize::from(NO_CODE) {
@@ -108,22 +111,51 @@ impl CodedBuilder {
     }
 }
 
-/// A number that differs for most texts that differ: length, beginning and end.
-fn look(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let word = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_le_bytes(*bytes));
-    let (first, last) = match (word(bytes.first_chunk()), word(bytes.last_chunk())) {
-        (Some(first), Some(last)) => (first, last),
-        _ => (
-            bytes
-                .iter()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
-            0,
-        ),
+/// Length, beginning and end of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    first: u64,
+    last: u64,
+    length: usize,
+}
+
+impl Look {
+    /// That of no text.
+    const NONE: Look = Look {
+        first: 0,
+        last: 0,
+        length: usize::MAX,
     };
-    let mixed =
-        (first ^ last.rotate_left(29) ^ bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 48) as usize
+
+    #[inline]
+    fn of(text: &str) -> Look {
+        let bytes = text.as_bytes();
+        let (first, last) = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => (
+                bytes
+                    .iter()
+                    .fold(0, |sum, byte| (sum << 8) | u64::from(*byte)),
+                0,
+            ),
+        };
+        Look {
+            first,
+            last,
+            length: bytes.len(),
+        }
+    }
+
+    /// Whether two texts that look so are the same: beginning and end are all of it.
+    fn is_all(self) -> bool {
+        self.length <= 16
+    }
+
+    fn place(self) -> usize {
+        let mixed = (self.first ^ self.last.rotate_left(29) ^ self.length as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 48) as usize % RECENT
+    }
 }
 
 /// A column of texts as it may lie in a batch: in full or coded.
@@ -242,7 +274,7 @@ mod tests {
         #[test]
         fn what_is_coded_and_joined_are_the_texts_that_were_put_in(
             batches in prop::collection::vec(
-                prop::collection::vec(prop::option::of("[ab\u{202e}]{0,12}|same text|.{0,80}"), 0..40), 1..5),
+                prop::collection::vec(prop::option::of("[ab\u{202e}]{0,12}|[a-b]{14,19}|same text|.{0,80}"), 0..40), 1..5),
         ) {
             let columns: Vec<ArrayRef> = batches.iter().map(|rows| column(rows)).collect();
             let mut expected = Vec::new();

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use weir_evidence::{SealedFile, Why};
+use weir_evidence::{Retention, SealedFile, Why};
 
+use crate::belief::Belief;
 use crate::clock::{self, micros};
 use crate::erase::{self, Done, Held, Request};
 use crate::event::{EventId, EventIds};
@@ -81,13 +82,14 @@ impl Keeper {
                 is_resumed = self.resume();
                 tried = Some(Instant::now());
             }
+            // Before anything goes: a segment whose journal still lingers must not lose rows that sealing would bring back.
+            if is_open && failed.is_none_or(|failed| failed.elapsed() >= RETRY) {
+                failed = (!self.seal_complete()).then(Instant::now);
+            }
             if looked.is_none_or(|looked| looked.elapsed() >= RETENTION)
                 && self.remove_due(is_resumed)
             {
                 looked = Some(Instant::now());
-            }
-            if is_open && failed.is_none_or(|failed| failed.elapsed() >= RETRY) {
-                failed = (!self.seal_complete()).then(Instant::now);
             }
             if is_resumed {
                 self.serve_asked();
@@ -181,19 +183,43 @@ impl Keeper {
     /// How long records are kept, and their content. A shorter time than was promised counts once a checkpoint has said so: until
     /// then nothing goes, or, where the disk takes nothing and going gives it room, only what was not promised longer.
     fn promised(&self) -> Option<(Duration, Duration)> {
-        if self.shared.is_promised.load(Ordering::Acquire) {
-            return Some(self.shared.retention());
+        if let Some(promised) = self.shared.promised() {
+            return Some(promised);
         }
         if self.shared.writable.load(Ordering::Relaxed) {
             return None;
         }
-        let before = proof::open::promised(&self.store, &self.node);
+        let (before, _) = self.said();
         let (rows, content) = before.map_or((0, 0), |it| (it.rows, it.content));
         let (retain, retain_content) = self.shared.retention();
         Some((
             retain.max(Duration::from_secs(rows)),
             retain_content.max(Duration::from_secs(content)),
         ))
+    }
+
+    /// What the log says while it cannot be opened.
+    fn said(&self) -> (Option<Retention>, Belief) {
+        let settle = self.shared.belief().settle();
+        proof::open::said(&self.store, &self.node, settle)
+    }
+
+    /// What is believed of the clock. While the log cannot be opened the shared belief knows the newest row only, which a clock that
+    /// was wrong then may have dated.
+    fn belief(&self) -> Belief {
+        if !self.shared.log_is_open.load(Ordering::Acquire) {
+            let (_, belief) = self.said();
+            if belief.is_founded() {
+                return belief;
+            }
+        }
+        self.shared.belief()
+    }
+
+    /// Whether the time of a period is over by what is promised now: removals take long, and the time may have been changed meanwhile.
+    fn is_over(&self, period: Period, which: fn((Duration, Duration)) -> Duration) -> bool {
+        let over = |kept| period.end().saturating_add(micros(which(kept))) <= self.time_passed();
+        self.promised().is_some_and(over)
     }
 
     fn note(&self, error: String) {
@@ -262,6 +288,10 @@ impl Keeper {
 
     /// Makes the index of a period whole again; without it a search takes longer.
     fn index(&self, period: Period) {
+        // An erasure that waits to go on makes it anew under keys of its own; until then it must not name what goes.
+        if erase::is_pending(&self.store) {
+            return;
+        }
         if let Err(error) = index::update(&self.store, period, None) {
             self.note(format!(
                 "cannot write the index of period {period}: {error}"
@@ -314,7 +344,7 @@ impl Keeper {
             return false;
         }
         let due = retain::due(&self.store, retain, now);
-        let doubt = self.shared.belief().doubt(now).filter(|_| {
+        let doubt = self.belief().doubt(now).filter(|_| {
             let contents = || retain::due_content(&self.store, retain_content, now);
             due.as_ref().is_ok_and(|due| !due.is_empty())
                 || contents().is_ok_and(|due| !due.is_empty())
@@ -342,6 +372,9 @@ impl Keeper {
 
     /// Lets a period go, but for what cases hold.
     fn expire(&self, due: &Due, held: &Held) {
+        if !self.is_over(due.period, |(rows, _)| rows) {
+            return;
+        }
         let as_a_whole = match held.is_empty() {
             true => Ok(true),
             false => erase::expire(&self.store, &self.node, self, due.period, held),
@@ -354,6 +387,9 @@ impl Keeper {
     }
 
     fn expire_content(&self, period: Period, held: &Held) {
+        if !self.is_over(period, |(_, content)| content) {
+            return;
+        }
         let gone = erase::expire_content(&self.store, &self.node, self, period, held);
         if let Err(error) = gone {
             self.note(format!(

@@ -128,6 +128,14 @@ impl Shared {
         self.is_promised.store(is_promised, Ordering::Release);
     }
 
+    /// How long records are kept, and content of theirs, when a signed checkpoint says so.
+    pub(crate) fn promised(&self) -> Option<(Duration, Duration)> {
+        let retention = locked(&self.retention);
+        self.is_promised
+            .load(Ordering::Acquire)
+            .then_some(*retention)
+    }
+
     /// How long records are kept, and content of theirs.
     pub(crate) fn retention(&self) -> (Duration, Duration) {
         *locked(&self.retention)

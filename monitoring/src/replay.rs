@@ -16,7 +16,7 @@ use arrow::ipc::reader::StreamDecoder;
 use crate::adapt::{adapt, adapt_coded};
 use crate::frame::{self, Found};
 use crate::keys::DataKey;
-use crate::record::journal_schema;
+use crate::record::{journal_schema, schema};
 use crate::store::Store;
 
 /// A journal as it was when it was opened.
@@ -57,7 +57,11 @@ impl Replay {
         let ((decoder, metadata), opening, start) = match stored {
             Some(stored) => stored,
             None => {
-                let own = frame::plain_schema(&journal_schema());
+                let coded = frame::plain_schema(&journal_schema());
+                let own = match decodes(&file, length, &key, &coded)? {
+                    true => coded,
+                    false => frame::plain_schema(&schema()),
+                };
                 (begin(&own).map_err(io::Error::other)?, own, 0)
             }
         };
@@ -158,6 +162,19 @@ impl Replay {
     pub(crate) fn damaged(&self) -> u64 {
         self.damaged
     }
+}
+
+/// Whether the first batch can be read under a header; journals of earlier builds have every text in full.
+fn decodes(file: &File, length: u64, key: &DataKey, header: &Buffer) -> io::Result<bool> {
+    let mut at = frame::find(file, 0, length)?;
+    while let Some(place) = at {
+        if let Found::Message(mut message, _) = frame::read(file, place, length, key)? {
+            let mut decoder = begin(header).map_err(io::Error::other)?.0;
+            return Ok(decoder.decode(&mut message).is_ok());
+        }
+        at = frame::find(file, place + 1, length)?;
+    }
+    Ok(true)
 }
 
 /// A decoder that has read the header, and what the header says.

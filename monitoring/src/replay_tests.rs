@@ -237,3 +237,50 @@ fn mangle(bytes: &mut Vec<u8>, dice: &mut Dice) {
         _ => bytes.truncate(from.max(1)),
     }
 }
+
+/// A journal as builds wrote it that had every text in full.
+fn uncoded(layout: &Layout) -> (PathBuf, usize) {
+    fs::create_dir_all(layout.journals()).unwrap();
+    let store = new_store(layout.root());
+    let path = layout.journals().join("weir-000000000001.arrows");
+    let mut encoder = frame::Encoder::new(store.make_journal_key(&path).unwrap());
+    let mut bytes = encoder.schema(&schema()).unwrap().to_vec();
+    let header = bytes.len();
+    let (mut traffic, mut rows) = (Traffic::new(5, 10, 30), Rows::default());
+    for seq in 1..=3 * BATCH {
+        rows.append(seq, "weir", &traffic.record());
+        if seq % BATCH == 0 {
+            let batch = adapt(&rows.finish().unwrap()).unwrap();
+            bytes.extend_from_slice(encoder.batch(&batch).unwrap());
+        }
+    }
+    fs::write(&path, bytes).unwrap();
+    (path, header)
+}
+
+#[test]
+fn a_journal_of_an_earlier_build_is_read_also_without_its_header() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, header) = uncoded(&Layout::new(directory.path()));
+    let all: Vec<u64> = (1..=3 * BATCH).collect();
+    assert_eq!(read(&path), (all.clone(), 0, 0));
+    let coded = |path: &Path| {
+        let mut replay = Replay::open(&store_of(path), path).unwrap();
+        let mut texts = Vec::new();
+        while let Some(batch) = replay.next_coded().unwrap() {
+            assert_eq!(batch.schema(), journal_schema());
+            let cells = Cells::new(&batch);
+            texts.extend(
+                (0..batch.num_rows()).map(|row| cells.str_at(Col::kind, row).map(str::to_owned)),
+            );
+        }
+        texts
+    };
+    let before = coded(&path);
+    assert_eq!(before.len(), all.len());
+    let file = File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&[0; 64], header as u64 / 128 * 64)
+        .unwrap();
+    assert_eq!(read(&path), (all, 0, header as u64));
+    assert_eq!(coded(&path), before);
+}

@@ -99,7 +99,7 @@ pub(crate) fn seal(
         0 => None,
         _ => {
             let path = place(layout, &facts)?;
-            if !is_sealed(store, &path, &facts) {
+            if !is_sealed(store, &path) {
                 let keys = store.segment_keys(Period::of(facts.latest))?;
                 if let Some(secret) = secret {
                     sidecar::write_secret(store, &keys[0], &path, &secret)?;
@@ -128,13 +128,11 @@ pub(crate) fn seal(
     }))
 }
 
-/// Whether a kill came after the segment had its name and before its journal was gone. It stays byte for byte what it is then: a
-/// checkpoint may name it already, and if it were written anew, a second kill could come before the next checkpoint says so.
-fn is_sealed(store: &Store, path: &Path, facts: &Facts) -> bool {
-    let same = |there: &Facts| {
-        (there.first, there.last, there.rows) == (facts.first, facts.last, facts.rows)
-    };
-    path.exists() && Facts::read(store, path).is_ok_and(|there| same(&there))
+/// Whether a kill came after the segment had its name and before its journal was gone. It stays byte for byte what it is then,
+/// whatever became of the journal and of its own rows since: a checkpoint may name it already, and if it were written anew, a
+/// second kill could come before the next checkpoint says so.
+fn is_sealed(store: &Store, path: &Path) -> bool {
+    path.exists() && Facts::read(store, path).is_ok()
 }
 
 /// What a writer that is gone had gathered; the order of the batches is that of `seq`.

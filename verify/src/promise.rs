@@ -68,8 +68,8 @@ impl Promise {
 /// What removals came to, gathered while rows and checkpoints are followed.
 #[derive(Debug, Default)]
 pub(crate) struct Removals {
-    /// Periods of which a row told.
-    told: BTreeSet<String>,
+    /// Periods of which a row told, with the place of the first checkpoint that covers the first such row.
+    told: BTreeMap<String, usize>,
     /// Periods that went earlier than was promised when they were written, by the checkpoint that shortened the time and by
     /// whether it was their content only.
     shortened: BTreeMap<(u64, bool), Vec<Period>>,
@@ -88,7 +88,8 @@ impl Removals {
     ) {
         let is_content = gone == Gone::Content;
         if !is_content {
-            self.told.insert(period.to_owned());
+            let told = self.told.entry(period.to_owned()).or_insert(point);
+            *told = point.min(*told);
         }
         let early = self.judge(told, (period, is_content), time, point);
         if let Some(what) = early {
@@ -100,7 +101,8 @@ impl Removals {
     pub(crate) fn checkpoints(&mut self, told: &Told, node: &str, report: &mut Report) {
         for (point, checkpoint) in told.points.iter().map(|it| &it.checkpoint).enumerate() {
             for period in &checkpoint.removed {
-                if self.told.contains(period) {
+                // A row that came after the removal says nothing of when it was.
+                if self.told.get(period).is_some_and(|told| *told <= point) {
                     continue;
                 }
                 let early = self.judge(told, (period, false), checkpoint.time, point);

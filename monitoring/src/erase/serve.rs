@@ -270,7 +270,10 @@ fn carry_out(store: &Store, clerk: &dyn Clerk, intent: &Intent) -> io::Result<()
             clerk.name(chain::name_sealed(store, &file.path)?);
             step(store)?;
         }
-        index::update(store, period, Some(&new))?;
+        // Only a help: where it cannot be written it must not keep the old keys.
+        if index::update(store, period, Some(&new)).is_err() {
+            index::remove(store, period)?;
+        }
         step(store)?;
         // What was encrypted under the old keys is gone now, wherever a copy of it may be. Other nodes keep theirs.
         if !has_others(store, &intent.node, period)? {

@@ -148,17 +148,17 @@ fn read(store: &Store, settings: &RecorderSettings) -> Result<Option<Stored>, Fa
     }))
 }
 
-/// How long the log of a node says that records are kept, as far as it can be read. Nothing is checked: for a disk that takes
-/// nothing, so that nothing can be signed that says otherwise.
-pub(crate) fn promised(store: &Store, node: &str) -> Option<Retention> {
-    let mut found = Found::new(Belief::new(Duration::ZERO));
+/// How long the log of a node says that records are kept, and what its moments make of the clock, as far as it can be read. Nothing
+/// is checked: for a disk that takes nothing, so that nothing can be signed that says otherwise.
+pub(crate) fn said(store: &Store, node: &str, settle: Duration) -> (Option<Retention>, Belief) {
+    let mut found = Found::new(Belief::new(settle));
     let path = store.layout().log(node).join(CHECKPOINTS);
     // What cannot be read says nothing.
     let _ = chain::read(&path, &mut |at, bytes| {
         found.take(at, bytes);
         Ok(())
     });
-    found.log.retention
+    (found.log.retention, found.belief)
 }
 
 /// The entries of a file as they are read.

@@ -41,19 +41,19 @@ pub(super) struct Narrowing {
     kinds: Vec<&'static str>,
     wanted: Vec<Vec<(Col, Wanted)>>,
     text: Option<String>,
-    /// Periods that have content which can be read.
-    contents: BTreeSet<Period>,
+    /// Periods that have content which can be read; None when that cannot be told, so that none may be passed by.
+    contents: Option<BTreeSet<Period>>,
     periods: Periods,
 }
 
 impl Narrowing {
     pub(super) fn new(store: &Store, matcher: &Matcher) -> Narrowing {
-        let mut contents = BTreeSet::new();
-        if matcher.text().is_some() {
-            let keys = store.keys().and_then(crate::keys::Keys::all);
-            let keys = keys.unwrap_or_default().into_iter();
-            contents.extend(keys.filter(|key| key.is_content).map(|key| key.period));
-        }
+        let keys = matcher.text().is_some().then(|| {
+            let keys = store.keys().and_then(crate::keys::Keys::all).ok()?;
+            let keys = keys.into_iter().filter(|key| key.is_content);
+            Some(keys.map(|key| key.period).collect())
+        });
+        let contents = keys.flatten();
         Narrowing {
             store: store.clone(),
             from: matcher.from,
@@ -140,7 +140,11 @@ impl Narrowing {
 
     /// Content whose key was destroyed is as if it were not there.
     fn mark_contents(&self, period: Period, index: &Index, text: &str, marks: &mut [bool]) {
-        if !self.contents.contains(&period) || marks.iter().all(|mark| *mark) {
+        let is_gone = self
+            .contents
+            .as_ref()
+            .is_some_and(|all| !all.contains(&period));
+        if is_gone || marks.iter().all(|mark| *mark) {
             return;
         }
         let contents = index::read_contents(&self.store, period).unwrap_or_default();

@@ -12,8 +12,17 @@ use crate::adapt::Cells;
 use crate::record::Col;
 use crate::words::Kind;
 
-/// Columns that lead to one person.
-pub const WITHHELD: [Col; 4] = [Col::user, Col::device, Col::client, Col::client_port];
+/// Columns that lead to one person, or to the few of a group, a room or a profile: whoever looks may know that it has one member.
+pub const WITHHELD: [Col; 8] = [
+    Col::user,
+    Col::groups,
+    Col::device,
+    Col::network,
+    Col::profile,
+    Col::client,
+    Col::client_port,
+    Col::listener,
+];
 
 /// Rows whose note tells of nobody; the notes of others may name somebody: reads the person that was asked for, failed sign-ins
 /// the one whose name was typed.

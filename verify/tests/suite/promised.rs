@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use weir_evidence::{Checkpoint, Entry, Hash, Note, Retention};
-use weir_monitoring::{Recorder, RecorderSettings};
+use weir_monitoring::{EventIds, Kind, Record, Recorder, RecorderSettings};
 
 use crate::bundle::{Handed, person, request};
 use crate::log::Lab;
@@ -78,6 +78,31 @@ fn whoever_has_the_key_cannot_remove_a_day_before_the_time_that_was_promised_lm_
             "{what}"
         );
     }
+}
+
+#[test]
+fn a_row_that_was_written_after_a_day_went_does_not_cover_it_lm_14_lm_31() {
+    let lab = Lab::new();
+    let day = day(&lab);
+    remove(&lab, &day);
+    let number = sign_on(&lab, |checkpoint| checkpoint.removed.push(day.clone()));
+    // Weir goes on, and much later a row is written that would be right by then.
+    let recorder = Recorder::start(RecorderSettings::new(&lab.path)).unwrap();
+    let mut lane = recorder.lane();
+    let late = 4_102_444_800_000_000;
+    let mut row = Record::new(Kind::Retention, EventIds::new().next(), late);
+    let note = format!("period {day} is removed because its time is over: 1 segments with 9 rows");
+    row.note = Some(note.into());
+    lane.push(row);
+    drop(lane);
+    recorder.stop(PATIENCE).unwrap();
+    let faults = lab.faults();
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.place.checkpoint == Some(number)),
+        "{faults:#?}"
+    );
 }
 
 #[test]

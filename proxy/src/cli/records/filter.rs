@@ -13,7 +13,7 @@ use crate::recording;
 use crate::users::Users;
 
 /// What is said where no case was named.
-pub(super) const WITHHELD: &str = "no case was named (--case), so user, device, address and notes that may name somebody are withheld";
+pub(super) const WITHHELD: &str = "no case was named (--case), so people, groups, networks, profiles, addresses and notes that may name somebody are withheld";
 
 /// Every filter that is given must hold; without any, all records match.
 #[derive(Debug, clap::Args)]

@@ -19,12 +19,16 @@ pub(super) const FEWEST: usize = 3;
 /// Rows that are looked at, at most; who is alone in so many is alone.
 const LOOK: u64 = 1_000_000;
 
-/// Kinds of rows that tell of somebody who uses the network.
-const KINDS: [Kind; 8] = [
+/// Kinds of rows that tell of somebody who uses the network. Anybody can have a request refused or a sign-in fail without being
+/// anybody, and would make a crowd of one person.
+const USE: [Kind; 4] = [
     Kind::Request,
     Kind::RequestOpen,
     Kind::TunnelOpen,
     Kind::TunnelClose,
+];
+/// Kinds that tell of somebody besides; looked at where nothing else is asked for.
+const ELSE: [Kind; 4] = [
     Kind::SignInFailure,
     Kind::Refusal,
     Kind::Notice,
@@ -42,7 +46,9 @@ pub(super) fn narrowed(query: &Query) -> Option<Query> {
         || query.from.is_some()
         || query.to.is_some();
     let is_asked = |kind: &Kind| query.kinds.is_empty() || query.kinds.contains(kind);
-    let kinds: Vec<Kind> = KINDS.into_iter().filter(is_asked).collect();
+    let asked = [USE, ELSE].map(|kinds| kinds.into_iter().filter(is_asked).collect::<Vec<Kind>>());
+    let kinds = asked.into_iter().find(|kinds| !kinds.is_empty());
+    let kinds = kinds.unwrap_or_default();
     (is_narrow && query.case.is_none() && !kinds.is_empty()).then(|| Query {
         kinds,
         // What is shown first does not say whose history it is.
@@ -66,7 +72,8 @@ pub(super) fn are_few(loaded: &Loaded, query: &Query) -> Result<bool, Failure> {
                 cells.str_at(Col::client, row),
             );
             rows += 1;
-            if seen.people() >= FEWEST || rows >= LOOK {
+            // Machines are enough only once all rows have shown that nobody is named.
+            if seen.users.len() >= FEWEST || rows >= LOOK {
                 return ControlFlow::Break(());
             }
         }
@@ -76,28 +83,33 @@ pub(super) fn are_few(loaded: &Loaded, query: &Query) -> Result<bool, Failure> {
     Ok((1..FEWEST).contains(&seen.people()))
 }
 
-/// Whom rows tell of: people by name, else machines. A machine at which somebody signed in is nobody besides.
+/// Whom rows tell of: people by name; machines only where nobody is named at all. Printers and recorders are always there, and
+/// hide nobody.
 #[derive(Default)]
 struct Seen {
     users: HashSet<String>,
     machines: HashSet<String>,
-    theirs: HashSet<String>,
 }
 
 impl Seen {
     fn add(&mut self, user: Option<&str>, device: Option<&str>, client: Option<&str>) {
-        let machine = device.or(client).map(str::to_owned);
         match user {
             Some(user) => {
                 self.users.insert(user_key(user));
-                self.theirs.extend(machine);
             }
-            None => self.machines.extend(machine),
+            // More are not told apart.
+            None if self.machines.len() < FEWEST => {
+                self.machines.extend(device.or(client).map(str::to_owned));
+            }
+            None => {}
         }
     }
 
     fn people(&self) -> usize {
-        self.users.len() + self.machines.difference(&self.theirs).count()
+        match self.users.len() {
+            0 => self.machines.len(),
+            users => users,
+        }
     }
 }
 
@@ -126,6 +138,13 @@ mod tests {
             Recorder::start(RecorderSettings::new(loaded.settings.records_directory())).unwrap();
         let ids = EventIds::new();
         let mut lane = recorder.lane();
+        // Three strangers whose requests were refused, in the time that is asked for.
+        for stray in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
+            let mut record = Record::new(Kind::Refusal, ids.next(), 1_789_372_800_000_000);
+            record.client = Some(stray.parse().unwrap());
+            record.groups = Some("head".into());
+            lane.push(record);
+        }
         for (group, user, client) in [
             // One person at two machines, by two spellings, and signed off.
             ("head", Some("Anna"), "192.0.2.1"),
@@ -135,7 +154,15 @@ mod tests {
             ("year-7", Some("cara"), "192.0.2.3"),
             ("year-8", Some("dan"), "192.0.2.4"),
             ("year-8", Some("eve"), "192.0.2.4"),
+            // A printer makes nobody less alone.
             ("year-8", None, "192.0.2.5"),
+            ("year-9", Some("fay"), "192.0.2.6"),
+            ("year-9", Some("gus"), "192.0.2.6"),
+            ("year-9", Some("hal"), "192.0.2.6"),
+            ("guests", None, "192.0.2.7"),
+            ("guests", None, "192.0.2.8"),
+            ("guests", None, "192.0.2.9"),
+            ("printers", None, "192.0.2.5"),
         ] {
             let mut record = Record::new(Kind::Request, ids.next(), 1_789_372_800_000_000);
             record.groups = Some(group.into());
@@ -152,7 +179,10 @@ mod tests {
         for (group, expected) in [
             ("head", true),
             ("year-7", true),
-            ("year-8", false),
+            ("year-8", true),
+            ("year-9", false),
+            ("guests", false),
+            ("printers", true),
             ("nobody", false),
         ] {
             let query = asked(|query| query.group = Some(group.to_owned()));
@@ -160,7 +190,7 @@ mod tests {
         }
         // Whoever is shown first does not matter, everybody is nobody, and rows of no person hide none.
         let first = asked(|query| {
-            query.group = Some("year-8".to_owned());
+            query.group = Some("year-9".to_owned());
             query.limit = Some(1);
         });
         assert_eq!(few(&first), Some(false));
