@@ -15,8 +15,8 @@ use weir_host::{Host, normal_path};
 const HIDDEN: &str = "(mandatory list)";
 /// Percent-encodings over each other that are undone.
 const LAYERS: usize = 4;
-/// Labels that may stand behind a name without a blank, as where a sentence ends in it.
-const LABELS: usize = 8;
+/// Most bytes of a name within which words behind it are parted from it, as where a sentence goes on without a blank.
+const NAME: usize = 1024;
 /// Longest address that is looked at, in bytes, and most places where it may end.
 const LONGEST: usize = 4096;
 const ENDS: usize = 64;
@@ -36,10 +36,22 @@ impl Screen {
 
     /// The text without addresses that a list has.
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut kept = Cow::Borrowed(text);
         if self.sealed.slots().all(|slot| slot.held.is_none()) {
-            return kept;
+            return Cow::Borrowed(text);
         }
+        // What nobody sees may stand within an address, also in one with blanks; a text without any stays as it is typed.
+        let bare = bare(text);
+        if bare != text {
+            return match self.seen(&bare) {
+                same if same == bare => self.seen(text),
+                kept => Cow::Owned(kept.into_owned()),
+            };
+        }
+        self.seen(text)
+    }
+
+    fn seen<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut kept = Cow::Borrowed(text);
         for _ in 0..LONGEST {
             let Some((start, end)) = self.find(&kept) else {
                 break;
@@ -81,7 +93,15 @@ impl Screen {
 
     /// A host of an earlier row, unless a list has it by now.
     pub(crate) fn host(&self, host: Option<String>) -> Option<String> {
-        host.filter(|host| self.find(host).is_none())
+        host.filter(|host| !self.has_host(host))
+    }
+
+    /// Whether a list has a host as rows hold it. Words that are joined to it are part of its name there.
+    pub(crate) fn has_host(&self, host: &str) -> bool {
+        match Host::parse_text(host) {
+            Ok(host) => self.listed(&host, "").is_some(),
+            Err(_) => self.find(host).is_some(),
+        }
     }
 
     /// The first address that a list has, with what belongs to it.
@@ -104,7 +124,9 @@ impl Screen {
                 let more = behind.find(is_border).unwrap_or(behind.len());
                 return Some((start, at + end + more));
             }
-            at += length;
+            // A word may be joined to the front of a name; a name may have such signs itself.
+            let run = rest.get(..length).unwrap_or_default();
+            at += run.find(is_joint).map_or(length, |joint| joint + 1);
         }
         None
     }
@@ -112,8 +134,14 @@ impl Screen {
     /// Where an address ends that begins here with a host of this length, if a list has it.
     fn address(&self, text: &str, length: usize) -> Option<usize> {
         let name = text.get(..length)?;
-        let mut shorter = name.trim_end_matches(['.', '-', '_', ':']);
-        for _ in 0..=LABELS {
+        let whole = name.trim_end_matches(['.', '-', '_', ':']);
+        let cuts = whole
+            .char_indices()
+            .take_while(|(at, _)| *at <= NAME)
+            .filter(|(_, c)| *c == '.' || is_joint(*c));
+        let cuts: Vec<usize> = cuts.map(|(at, _)| at).collect();
+        for end in cuts.into_iter().chain([whole.len()]).rev() {
+            let shorter = whole.get(..end)?;
             if let Ok(host) = Host::parse_text(shorter.trim_start_matches(['.', '-', '_'])) {
                 // A name that goes on has no path of its own.
                 let behind = match shorter.len() == name.len() {
@@ -124,7 +152,6 @@ impl Screen {
                     return Some(shorter.len() + end);
                 }
             }
-            shorter = shorter.rsplit_once('.')?.0;
         }
         None
     }
@@ -197,6 +224,71 @@ fn is_border(c: char) -> bool {
     c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | '|' | '`')
 }
 
+/// What joins words, and stands in names as well.
+fn is_joint(c: char) -> bool {
+    matches!(c, '-' | '_')
+}
+
+/// What nobody sees: soft hyphens, signs without width, and what chooses a variant.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// The text as a page would show it: without what nobody sees, and with the characters that HTML names.
+fn bare(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('&') {
+        shown.push_str(before);
+        match reference(behind) {
+            Some((c, length)) => {
+                shown.push(c);
+                rest = behind.get(length..).unwrap_or_default();
+            }
+            None => {
+                shown.push('&');
+                rest = behind;
+            }
+        }
+    }
+    shown.push_str(rest);
+    shown.retain(|c| !is_unseen(c));
+    shown
+}
+
+/// The character that HTML means by what stands behind a `&`, and how much of it belongs to it.
+fn reference(behind: &str) -> Option<(char, usize)> {
+    let named = [
+        ("amp;", '&'),
+        ("period;", '.'),
+        ("sol;", '/'),
+        ("colon;", ':'),
+        ("shy;", '\u{ad}'),
+        ("hyphen;", '-'),
+        ("lowbar;", '_'),
+    ];
+    let named = named.iter().find(|(name, _)| behind.starts_with(name));
+    if let Some((name, c)) = named {
+        return Some((*c, name.len()));
+    }
+    let number = behind.strip_prefix('#')?;
+    let (digits, base) = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => (digits, 16),
+        None => (number, 10),
+    };
+    let length = digits.find(|c: char| !c.is_digit(base));
+    let length = length.unwrap_or(digits.len());
+    let c = u32::from_str_radix(digits.get(..length)?, base).ok();
+    let end = behind.len() - digits.len() + length;
+    let semicolon = usize::from(digits.get(length..)?.starts_with(';'));
+    Some((char::from_u32(c?)?, end + semicolon))
+}
+
 /// What a word says beneath its percent-encoding, and where points are written in brackets.
 fn decoded(word: &str) -> Vec<String> {
     let mut forms = Vec::new();
@@ -204,7 +296,7 @@ fn decoded(word: &str) -> Vec<String> {
         let points = ["[.]", "(.)", "[dot]", "(dot)"];
         points
             .iter()
-            .fold(text.to_owned(), |text, point| text.replace(point, "."))
+            .fold(bare(text), |text, point| text.replace(point, "."))
     };
     let mut last = word.to_owned();
     forms.push(plain(word));
@@ -273,6 +365,19 @@ mod tests {
             "192.0.2.77",
             "http://192.0.2.77:81/x",
             "xn--bcher-bad-q9a.test or bücher-bad.test",
+            "the zealous.test-related visit",
+            "zealous.test_x",
+            "a-www.zealous.test-b",
+            "see_zealous.test:80/x",
+            "zealous.test-a-b-c-d-e-f-g-h-i-j-k-l.m.n.o.p.q.r.s.t.u.v",
+            "192.0.2.77-192.0.2.80",
+            "192.0.2.70-192.0.2.77",
+            "zea\u{ad}lous.te\u{200b}st",
+            "pages.test/bad pa\u{2060}th/d\u{feff}eep",
+            "zealous&#46;test and zealous&#x2E;test",
+            "zealous&period;test or zealous&amp;#46;test",
+            "zea&shy;lous.test",
+            "u=zea%C2%ADlous%26%2346%3Btest",
         ] {
             let kept = screen.text(text);
             for word in [
@@ -300,10 +405,15 @@ mod tests {
             "notzealous.test and zealous.example",
             "at 12:30:45 he asked 2001:db8::1 and [2001:db8::2]:80/x",
             "100 % of it, 5/7 and %zz",
+            "AT&T, &#x; &#99999999; &c. and an-\u{ad}other_well-known.example-site &#46;",
+            "192.0.2.7-192.0.2.76",
             "C-1 (year 7) \"quoted\"",
         ] {
             assert_eq!(screen.text(text), text);
         }
+        // A name that only ends like one is another host.
+        let host = |host: &str| screen.host(Some(host.to_owned()));
+        assert!(host("my-zealous.test").is_some() && host("www.zealous.test").is_none());
         let (left, right) = ("he says that ", " was meant");
         let kept = screen.text("he says that zealous.test/a?b was meant");
         assert_eq!(kept, format!("{left}{HIDDEN}{right}"));

@@ -166,7 +166,8 @@ impl Ledger {
         *read = byte.min(*read);
     }
 
-    fn remember(&self, line: &Line) {
+    /// Knows a line from now on, whether it is kept or not.
+    pub(super) fn remember(&self, line: &Line) {
         // A line may have the name as it is written elsewhere.
         let identity: Box<str> = match line.identity.strip_prefix("user:") {
             Some(name) => user_key(name).into(),

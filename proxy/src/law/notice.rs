@@ -41,7 +41,8 @@ const PAGE: &str = "/";
 const STYLE_PATH: &str = "/style.css";
 /// What the token of a way to the page is for.
 const WAY: &str = "notice way";
-/// Longest address that is taken along on the way, in bytes; whoever wanted a longer one asks for it again.
+/// Longest address that is taken along on the way, in bytes; whoever wanted a longer one is led to the page again and asks for
+/// theirs once more.
 const LONGEST: usize = 2048;
 /// How long a fetched style sheet counts.
 const SHOWN_FOR: Duration = Duration::from_secs(3600);
@@ -109,13 +110,12 @@ impl Asking<'_> {
             record.note = Some(format!("sent to the notice, version {version:?}").into());
         });
         self.task.ended(End::Refused);
-        let mut place = format!("http://{}{PAGE}", self.own());
-        if to.len() <= LONGEST {
-            let pages = &self.conn.worker.shared.law.pages;
-            let way = pages.token(self.warned(WAY), to);
-            place.push_str(&format!("?to={}&way={way}", warn::encoded(to)));
-        }
-        self.elsewhere(&place)
+        let here = format!("http://{}{PAGE}", self.own());
+        // Sent all the same, so that a programme gets no page with status 200 in place of its own.
+        let to = if to.len() <= LONGEST { to } else { &here };
+        let pages = &self.conn.worker.shared.law.pages;
+        let way = pages.token(self.warned(WAY), to);
+        self.elsewhere(&format!("{here}?to={}&way={way}", warn::encoded(to)))
     }
 
     /// Leads from the notice's path on any address to the notice.
@@ -230,9 +230,12 @@ impl Asking<'_> {
         let rule = rule(&notice.version);
         let law = &self.conn.worker.shared.law;
         // Whoever clicks twice makes the ledger no longer, and is not told that it went wrong.
-        let is_known = law.ledger.state(&self.who.key, notice, super::now()) == Informed::Given;
+        let is_given = || law.ledger.state(&self.who.key, notice, super::now()) == Informed::Given;
+        let before = is_given();
         let is_whole = from_page && law.pages.holds(self.warned(STYLE));
         let is_first = is_whole && law.pages.spend(self.warned(&rule), &to, &token);
+        // Of two clicks at once the other has spent it, and is known since.
+        let is_known = before || (!is_first && is_given());
         let is_again = || is_whole && law.pages.is_genuine(self.warned(&rule), &to, &token);
         let location = HeaderValue::from_str(&to);
         let (true, Ok(location)) = (is_first || (is_known && is_again()), location) else {
@@ -243,25 +246,23 @@ impl Asking<'_> {
                 "Open the page that you wanted in a browser, and try again there.",
             ));
         };
-        let kept = is_known || self.keep().await;
+        // Before anything is waited for: a browser that goes away then has clicked all the same.
         let (version, language) = (&notice.version, &notice.language);
+        let note = match is_first {
+            true => format!("notice {version:?} in {language} was acknowledged on its page"),
+            false => "the notice was clicked again".to_owned(),
+        };
         self.task.note(|record| {
             record.notice = Informed::Given;
-            if !is_first {
-                record.note = Some("the notice was clicked again".into());
-                return;
+            if is_first {
+                record.kind = Kind::Notice;
             }
-            record.kind = Kind::Notice;
-            let unkept = if kept {
-                ""
-            } else {
-                "; the ledger could not be written"
-            };
-            record.note = Some(
-                format!("notice {version:?} in {language} was acknowledged on its page{unkept}")
-                    .into(),
-            );
+            record.note = Some(note.as_str().into());
         });
+        if !is_known && !self.keep().await {
+            let note = format!("{note}; the ledger could not be written");
+            self.task.note(|record| record.note = Some(note.into()));
+        }
         self.task.ended(End::Complete);
         let mut response = own(StatusCode::SEE_OTHER, String::new(), HTML);
         response.headers_mut().insert(header::LOCATION, location);
@@ -279,6 +280,8 @@ impl Asking<'_> {
             how: BY_PAGE.to_owned(),
         };
         let shared = Arc::clone(&self.conn.worker.shared);
+        // At once, for clicks that come meanwhile; the thread writes on when nobody waits for it any more.
+        shared.law.ledger.remember(&line);
         let kept = tokio::task::spawn_blocking(move || shared.law.ledger.give(&line)).await;
         match kept {
             Ok(Ok(())) => true,

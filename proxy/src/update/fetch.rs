@@ -141,7 +141,7 @@ fn location(from: &Target, fields: &HeaderMap) -> Result<Target, Fault> {
     let text = value
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let refused = || Fault::Location(text.chars().take(200).collect());
+    let refused = || Fault::Location(shown(text));
     let text = text.split('#').next().unwrap_or_default();
     if text.is_empty() {
         return Err(refused());
@@ -385,6 +385,20 @@ impl Pace {
     }
 }
 
+/// What may be told of a reference: a scheme and a host, since a token may stand in everything else (LM-10).
+fn shown(reference: &str) -> String {
+    let (before, rest) = match reference.split_once("//") {
+        Some((scheme, rest)) if matches!(scheme, "" | "http:" | "https:" | "ftp:") => {
+            (format!("{scheme}//"), rest)
+        }
+        _ => (String::new(), ""),
+    };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let shown = format!("{before}{host}\u{2026}");
+    shown.chars().take(200).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -397,6 +411,21 @@ mod tests {
         fields.insert(header::LOCATION, location_field.parse().unwrap());
         let to = location(&from, &fields).ok()?;
         Some(weir_config::Place::Url(to).to_string())
+    }
+
+    #[test]
+    fn a_redirect_that_cannot_be_followed_is_told_without_what_may_be_a_token_lm_10() {
+        for (text, told) in [
+            (
+                "ftp://joe:hunter2@a.example/x?token=hunter2",
+                "ftp://a.example\u{2026}",
+            ),
+            ("//hunter2@a.example", "//a.example\u{2026}"),
+            ("/x?token=hunter2", "\u{2026}"),
+            ("?u=http://hunter2/", "\u{2026}"),
+        ] {
+            assert_eq!(shown(text), told, "{text}");
+        }
     }
 
     #[test]

@@ -332,7 +332,7 @@ fn remember(source: &ListSource, state: &mut State, outcome: &Outcome, now: Time
 
 /// What came, what was kept, and why, on one line.
 pub(crate) fn told(source: &ListSource, outcome: &Outcome) -> String {
-    let ListSource { name, from, .. } = source;
+    let (name, from) = (&source.name, source.from.shown());
     match outcome {
         Outcome::Updated { entries, before } => {
             let before = before.map_or(String::new(), |before| format!(", {before} before"));

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use weir_config::ListSource;
+
+use super::fetch::hex;
 
 /// Of the directory beside the imported sources; the dot keeps it from being one.
 const DIRECTORY: &str = ".updates";
@@ -143,7 +146,9 @@ pub(crate) fn fingerprint(source: &ListSource) -> String {
         categories,
         ..
     } = source;
-    format!("{from} {format} {category:?} {categories:?}")
+    let text = format!("{from} {format} {category:?} {categories:?}");
+    // The address may have a token, and the state is no place for one (LM-10).
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// The right to update: one at a time, across processes. The system takes it back from a process that dies.

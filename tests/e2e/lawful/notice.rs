@@ -273,6 +273,37 @@ fn whoever_clicks_again_and_again_makes_the_ledger_no_longer_and_one_style_sheet
 }
 
 #[test]
+fn clicks_at_once_all_count_and_so_does_one_whose_browser_goes_away_lm_06() {
+    let (mut site, origin) = lab(&["site.test"]);
+    site.uninformed();
+    let weir = site.start();
+    // A longer address than is taken along is no page with status 200 for a programme either.
+    let long = origin.url("site.test", &format!("/{}", "a".repeat(3000)));
+    let page = shown(&weir, &long);
+    assert_eq!(quoted(&page, TO), format!("{OWN}/"));
+    assert_eq!(weir.get(quoted(&page, STYLE)).status, 200);
+    let form = click(quoted(&page, TO), quoted(&page, TOKEN), OWN);
+    let mut gone = weir.client();
+    gone.send(form.bytes());
+    drop(gone);
+    let row = site.record(&[("kind", "notice")]);
+    assert_eq!(row.text("notice"), "given", "{row:?}");
+    std::thread::scope(|scope| {
+        let clicks: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| weir.ask(&form).status))
+            .collect();
+        for clicked in clicks {
+            assert_eq!(clicked.join().unwrap(), 303);
+        }
+    });
+    assert_eq!(site.records(&["--kind", "notice"]).len(), 1);
+    eventually("the ledger has it", || {
+        let ledger = std::fs::read_to_string(site.path("state/notice.jsonl")).unwrap_or_default();
+        (ledger.lines().count() == 1).then_some(())
+    });
+}
+
+#[test]
 fn a_click_counts_once_so_that_whoever_sits_there_next_is_told_too_lm_06() {
     let (mut site, origin) = lab(&["site.test"]);
     site.uninformed().set("notice.guests", "\"1m\"");

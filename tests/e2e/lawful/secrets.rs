@@ -194,8 +194,15 @@ fn no_secret_of_the_corpus_stands_in_records_journals_logs_metrics_audit_or_stat
     site.set("connect.http_ports", &format!("[{}]", origin.port()));
     site.set("connect.opaque_ports", "[9]");
     site.user("anna", "correct horse", &["staff"]);
-    let weir = site.start();
     let mut secrets = Secrets::default();
+    // What lists are paid for with, of one that comes and one that does not.
+    for (name, host) in [("far", "site.test"), ("lost", "dead.test")] {
+        let from = origin.url(host, &format!("/list.txt?token={}", secrets.plain()));
+        site.table(&format!(
+            "[[lists.source]]\nname = \"{name}\"\nfrom = \"{from}\"\ncategory = \"gambling\""
+        ));
+    }
+    let weir = site.start();
     // Allowed, blocked, warned about, failed.
     for host in ["site.test", "bet.test", "games.test"] {
         let requests = requests(&mut secrets, &origin.url(host, ""));
@@ -234,12 +241,23 @@ fn no_secret_of_the_corpus_stands_in_records_journals_logs_metrics_audit_or_stat
         kept.iter().any(|row| row.text("path").starts_with("/a")),
         "content is on: {kept:?}"
     );
+    for list in ["far", "lost"] {
+        let row = site.record(&[("kind", "reload"), ("list", list)]);
+        assert!(row.text("note").contains("http://"), "{row:?}");
+    }
     let words: Vec<&str> = secrets.0.iter().map(String::as_str).collect();
     assert!(words.len() > 100, "{}", words.len());
     for page in ["/metrics", "/healthz", "/notice", "/"] {
         let text = weir.page(page).text();
         for word in &words {
             assert!(!holds(text.as_bytes(), word), "{word} stands on {page}");
+        }
+    }
+    for line in [&["lists", "sources"][..], &["lists", "sources", "--json"]] {
+        let told = site.weir(line).stdout;
+        assert!(holds(&told, "far"));
+        for word in &words {
+            assert!(!holds(&told, word), "{word} is told by {line:?}");
         }
     }
     // In the journal, and again once it is sealed.

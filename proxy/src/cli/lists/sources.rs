@@ -92,14 +92,14 @@ fn row(source: &ListSource, state: &State, now: Timestamp) -> Vec<String> {
         ago(state.good),
         ago(state.tried),
         word(source, state, now).to_owned(),
-        output::safe(&source.from.to_string()),
+        output::safe(&source.from.shown()),
     ]
 }
 
 fn as_json(source: &ListSource, state: &State, now: Timestamp) -> Value {
     json!({
         "name": &*source.name,
-        "from": source.from.to_string(),
+        "from": source.from.shown(),
         "format": source.format.as_str(),
         "enabled": source.enabled,
         "refresh_seconds": source.refresh.0.map(|refresh| refresh.as_secs()),

@@ -18,6 +18,7 @@ use weir_monitoring::bundle::{self, BundleError, Made, Request};
 use weir_monitoring::proof::Group;
 use weir_monitoring::query::Query;
 
+use super::super::screen::Screen;
 use super::super::{Answer, Failure, output};
 use super::checkpoint::is_running;
 use super::filter::unknown_user;
@@ -92,6 +93,12 @@ impl Bundle {
                 return Err(Failure::Arguments(told));
             }
         }
+        let screen = Screen::of(&loaded.settings);
+        for reason in withhold.values_mut() {
+            *reason = screen.text(reason).into_owned();
+        }
+        let exhibit = self.exhibit.as_deref();
+        let exhibit = exhibit.map(|exhibit| screen.text(exhibit).into_owned());
         let [case, role, reason] = read.stated();
         let history = History::read(&loaded.settings.state).map_err(Failure::refused)?;
         let request = Request {
@@ -100,7 +107,7 @@ impl Bundle {
             query,
             purpose: read.purpose().as_str().to_owned(),
             case,
-            exhibit: self.exhibit.clone(),
+            exhibit,
             reader: Some(read.reader().to_owned()),
             role,
             reason,

@@ -13,7 +13,7 @@ use weir_monitoring::query::{Order, Query};
 use super::super::{Answer, Failure, output};
 use super::bundle::Bundle;
 use super::filter::{Filter, WITHHELD, unknown_user};
-use super::reading::{Asked, Given, Read, Reading};
+use super::reading::{Asked, Given, Read, Reading, check_export};
 use super::whole;
 use crate::recording;
 use crate::users::file;
@@ -55,6 +55,7 @@ impl Export {
                 ..Asked::of("records export --bundle", &query)
             };
             return self.reading.around(loaded, &asked, |read| {
+                check_export(loaded, &query)?;
                 self.bundle
                     .run(loaded, read, query.clone(), to, self.json, out)
             });
@@ -73,6 +74,7 @@ impl Export {
         };
         self.reading
             .around(loaded, &Asked::of("records export", &query), |read| {
+                check_export(loaded, &query)?;
                 self.export(read, &query, loaded, out)
             })
     }

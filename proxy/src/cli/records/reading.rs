@@ -92,6 +92,37 @@ pub(crate) struct Read {
     event: EventId,
 }
 
+/// Refuses what takes a query along and goes to others where the query has an address of a mandatory list (LM-28). Rows hold none
+/// of these, so nothing can be found by it; the query itself would be the only place where it stands.
+///
+/// # Errors
+/// Names the filter, not the address.
+pub(super) fn check_export(loaded: &Loaded, query: &Query) -> Result<(), Failure> {
+    let screen = Screen::of(&loaded.settings);
+    let has_text = |text: &String| screen.text(text) != text.as_str();
+    let filters = [
+        (
+            "--host",
+            query
+                .host
+                .as_ref()
+                .is_some_and(|host| screen.has_host(host)),
+        ),
+        ("--text", query.text.as_ref().is_some_and(has_text)),
+        ("--of-case", query.case.as_ref().is_some_and(has_text)),
+        ("--group", query.group.as_ref().is_some_and(has_text)),
+        ("--network", query.network.as_ref().is_some_and(has_text)),
+        ("--category", query.category.as_ref().is_some_and(has_text)),
+        ("--rule", query.rule.as_ref().is_some_and(has_text)),
+    ];
+    match filters.into_iter().find(|(_, is_listed)| *is_listed) {
+        Some((filter, _)) => Err(Failure::Arguments(format!(
+            "{filter} has an address of a mandatory list, which no export may hold (LM-28) and no row holds: nothing was exported"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// What a read gave, for its second row.
 #[derive(Debug, Default)]
 pub(crate) struct Given(Map<String, Value>);
@@ -208,12 +239,16 @@ impl Reading {
             }
         }
         let event = EventIds::new().next();
-        let allowed = self.allowed(loaded, asked)?;
+        let allowed = match self.allowed(loaded, asked) {
+            Ok(Ok(purpose)) => Ok(purpose),
+            Ok(Err(Denied::Purpose(why) | Denied::Case(why))) => Err(Failure::Arguments(why)),
+            // Who asked is kept even where the records cannot be looked at.
+            Err(failure) => Err(failure),
+        };
         let end = match &allowed {
             Ok(_) => End::Open,
-            Err(denied) => {
-                let (Denied::Purpose(why) | Denied::Case(why)) = denied;
-                put("denied", short(why).into());
+            Err(failure) => {
+                put("denied", short(&failure.to_string()).into());
                 End::Refused
             }
         };
@@ -226,11 +261,11 @@ impl Reading {
                      (sudo -u), on a records directory that can be written"
                 )));
             }
-            (Err(Denied::Purpose(why) | Denied::Case(why)), written) => {
+            (Err(failure), written) => {
                 if let Err(error) = written {
                     eprintln!("weir: the refusal could not be recorded: {error}");
                 }
-                return Err(Failure::Arguments(why));
+                return Err(failure);
             }
         };
         // The audit file says who used which command, and points to the row that says what for.
@@ -266,16 +301,21 @@ impl Reading {
             Ok(purpose) => purpose,
             Err(error) => return Ok(Err(Denied::Purpose(format!("--purpose: {error}")))),
         };
-        let told = match (&self.case, asked.person, &asked.narrowed) {
-            (None, Some(filter), _) => format!("{filter} asks for one person's history, which"),
-            (None, None, Some(query)) if people::are_few(loaded, query)? => format!(
-                "what these filters leave is of fewer than {} people, which comes to one person's history and",
-                people::FEWEST
+        let (told, way) = match (&self.case, asked.person, &asked.narrowed) {
+            (None, Some(filter), _) => {
+                (format!("{filter} asks for one person's history, which"), "")
+            }
+            (None, None, Some(query)) if people::are_few(loaded, query)? => (
+                format!(
+                    "what these filters leave is of fewer than {} people, which comes to one person's history and",
+                    people::FEWEST
+                ),
+                ", or widen the filters",
             ),
             _ => return Ok(Ok(purpose)),
         };
         Ok(Err(Denied::Case(format!(
-            "{told} is looked at inside a case only (LM-12): name it with --case"
+            "{told} is looked at inside a case only (LM-12): name it with --case{way}"
         ))))
     }
 

@@ -116,6 +116,52 @@ fn an_export_comes_with_its_statement_and_only_for_its_owner() {
 }
 
 #[test]
+fn no_export_takes_an_address_of_a_mandatory_list_along_in_its_query_lm_28() {
+    let (directory, loaded) = recorded();
+    let settings = &loaded.settings;
+    let slot = crate::sealed::slot(&settings.mandatory[0]);
+    let place = weir_config::lists::sealed(settings);
+    let now = crate::sealed::now();
+    let list = b"zealous.test\n";
+    let fill = weir_categories::sealed::Fill::prepare(&place, &slot, list, None, now).unwrap();
+    fill.commit().unwrap();
+    let (file, bundle) = (directory.path().join("z.csv"), directory.path().join("z"));
+    for target in [
+        ["--output", file.to_str().unwrap()],
+        ["--bundle", bundle.to_str().unwrap()],
+    ] {
+        for filter in [
+            ["--host", "www.zealous.test"],
+            ["--text", "at ZEALOUS.test"],
+        ] {
+            let line = ["export", "--purpose", "facts", "--case", "C-1"];
+            let line = [&line[..], &target, &filter].concat();
+            let failure = records(&line)
+                .unwrap()
+                .run(&loaded, &mut Vec::new())
+                .unwrap_err();
+            let told = failure.to_string();
+            assert!(matches!(failure, Failure::Arguments(_)), "{told}");
+            assert!(
+                told.starts_with(filter[0]) && !told.contains("zealous"),
+                "{told}"
+            );
+        }
+    }
+    assert!(!file.exists() && !bundle.exists());
+    let reads = super::tests::reads(&loaded);
+    assert_eq!(
+        reads.len(),
+        8,
+        "each is asked for and refused in a row: {reads:?}"
+    );
+    assert!(
+        !format!("{reads:?}").to_lowercase().contains("zealous"),
+        "{reads:?}"
+    );
+}
+
+#[test]
 fn an_export_without_a_file_goes_to_the_output_but_not_as_parquet() {
     let (_directory, loaded) = recorded();
     let line = [
