@@ -73,10 +73,8 @@ impl Beside {
     }
 
     fn read(&mut self, name: &str, path: &Path) -> Option<(u64, Hash)> {
-        // Of the file that is open: another may have taken its name by the time it is read.
-        let file = File::open(path).ok()?;
-        let about = file.metadata().ok()?;
-        let (modified, bytes) = (about.modified().ok()?, about.len());
+        let known = |about: fs::Metadata| Some((about.modified().ok()?, about.len()));
+        let (modified, bytes) = known(fs::metadata(path).ok()?)?;
         if let Some((_, bytes, digest)) = self
             .seen
             .get(name)
@@ -84,10 +82,12 @@ impl Beside {
         {
             return Some((*bytes, *digest));
         }
+        // Of the file that is open: another may have taken its name meanwhile. What is added is for the next checkpoint.
+        let file = File::open(path).ok()?;
+        let (modified, bytes) = known(file.metadata().ok()?)?;
         if bytes > LARGEST {
             return None;
         }
-        // What is added meanwhile is for the next checkpoint.
         let digest = Hash::of_reader(file.take(bytes)).ok()?;
         let seen = (modified, bytes, digest);
         self.seen.insert(name.to_owned(), seen);

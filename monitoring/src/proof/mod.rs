@@ -6,6 +6,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod chain;
+pub(crate) mod entries;
 mod leaf;
 pub(crate) mod names;
 pub(crate) mod open;

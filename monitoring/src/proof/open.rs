@@ -8,14 +8,12 @@ use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use weir_evidence::{
-    Checkpoint, Entry, KeptFile, Log, Note, Retention, SigningKey, Span, TagKey, VerifierKey,
-};
+use weir_evidence::{Checkpoint, Entry, KeptFile, Log, Note, SigningKey, Span, TagKey};
 
 use super::chain::{self, CHECKPOINTS, Chain, KEY, LATEST, NEXT_KEY, TAG_KEY};
+use super::entries::Found;
 use super::names::Tally;
 use super::rows::{Gone, Happening, RowFile, row_files};
 use super::{SET_ASIDE, sidecar};
@@ -146,78 +144,6 @@ fn read(store: &Store, settings: &RecorderSettings) -> Result<Option<Stored>, Fa
         belief: found.belief,
         kept: found.kept,
     }))
-}
-
-/// How long the log of a node says that records are kept, and what its moments make of the clock, as far as it can be read. Nothing
-/// is checked: for a disk that takes nothing, so that nothing can be signed that says otherwise.
-pub(crate) fn said(store: &Store, node: &str, settle: Duration) -> (Option<Retention>, Belief) {
-    let mut found = Found::new(Belief::new(settle));
-    let path = store.layout().log(node).join(CHECKPOINTS);
-    // What cannot be read says nothing.
-    let _ = chain::read(&path, &mut |at, bytes| {
-        found.take(at, bytes);
-        Ok(())
-    });
-    (found.log.retention, found.belief)
-}
-
-/// The entries of a file as they are read.
-struct Found {
-    log: Log,
-    /// What the moments of the checkpoints make of the clock.
-    belief: Belief,
-    /// What they say of files beside the records, in their order.
-    kept: Vec<KeptFile>,
-    named: HashSet<String>,
-    /// The last entry and the key that is to have signed it.
-    last: Option<(Entry, VerifierKey)>,
-    /// Bytes of the whole entries.
-    length: u64,
-    /// The first place that is no entry, or does not continue the ones before.
-    fault: Option<(u64, String)>,
-    /// Whether the file ends as an entry does.
-    is_ended: bool,
-}
-
-impl Found {
-    fn new(belief: Belief) -> Found {
-        Found {
-            log: Log::default(),
-            belief,
-            kept: Vec::new(),
-            named: HashSet::new(),
-            last: None,
-            length: 0,
-            fault: None,
-            is_ended: false,
-        }
-    }
-
-    fn take(&mut self, at: u64, bytes: &[u8]) {
-        self.is_ended = bytes.ends_with(b"\n\n");
-        if self.fault.is_some() {
-            return;
-        }
-        let entry = match std::str::from_utf8(bytes).map(Entry::parse) {
-            Ok(Ok(entry)) => entry,
-            Ok(Err(error)) => return self.fault = Some((at, error.to_string())),
-            Err(error) => return self.fault = Some((at, error.to_string())),
-        };
-        let signer = self.log.key.clone().or(entry.checkpoint.key.clone());
-        match (self.log.advance(&entry), signer) {
-            (Ok(_), Some(signer)) => {
-                let (time, every) = (entry.checkpoint.time, entry.checkpoint.every);
-                self.belief.see(time, every);
-                self.kept.extend(entry.checkpoint.kept.iter().cloned());
-                let paths = entry.checkpoint.sealed.iter();
-                self.named.extend(paths.map(|sealed| sealed.path.clone()));
-                self.length = at + bytes.len() as u64;
-                self.last = Some((entry, signer));
-            }
-            (Err(error), _) => self.fault = Some((at, error.to_string())),
-            (Ok(_), None) => self.fault = Some((at, "it names no key".to_owned())),
-        }
-    }
 }
 
 /// The private key that is to sign next; finishes a change of keys that a crash interrupted.
