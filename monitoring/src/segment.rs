@@ -18,6 +18,7 @@ use parquet::file::column_crypto_metadata::ColumnCryptoMetaData;
 use parquet::file::metadata::{
     ColumnChunkMask, FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
 };
+use parquet::file::reader::ChunkReader;
 
 use crate::column::Grade;
 use crate::keys::{DataKey, KeyError};
@@ -63,7 +64,7 @@ pub(crate) fn reader(
 /// As [`reader`].
 pub(crate) fn footer(
     store: &Store,
-    file: &File,
+    file: &impl ChunkReader,
     pages: PageIndexPolicy,
 ) -> Result<(Arc<ParquetMetaData>, Vec<usize>), ParquetError> {
     let reading = || ParquetMetaDataReader::new().with_decryption_properties(store.decryption());

@@ -5,6 +5,7 @@
 //! so many in order of time, and a window is gathered by reading only what can belong to it.
 
 mod aggregate;
+mod ahead;
 mod every;
 mod matcher;
 mod narrow;

@@ -3,27 +3,21 @@
 //! Decides that letter case does not matter: signing in ignores it, and directories and staff lists write `Anna` where the
 //! record has `anna`. An export that is empty for that reason would say of a person that they did nothing.
 
-/// Letters of a name whose spellings are told apart in statistics: 2^4 ranges at most.
-const TOLD_APART: usize = 4;
-
 /// A name, whatever its case.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     /// In lower case.
     name: String,
-    /// Between which texts, both included, every spelling lies; a missing upper one is no bound.
-    ranges: Vec<(String, Option<String>)>,
 }
 
 impl Person {
     pub(super) fn new(name: &str) -> Person {
         let name = name.to_lowercase();
-        let ranges = ranges(&name);
-        Person { name, ranges }
+        Person { name }
     }
 
     pub(super) fn is(&self, recorded: &str) -> bool {
-        // The same rule as that of the ranges: a name in ASCII has no spelling outside it.
+        // The same rule as that of the statistics: a name in ASCII has no spelling outside it.
         if self.name.is_ascii() {
             recorded.eq_ignore_ascii_case(&self.name)
         } else {
@@ -36,41 +30,37 @@ impl Person {
         &self.name
     }
 
-    /// Whether a text from `min` to `max` may be this name.
+    /// Whether a text from `min` to `max` may be this name: where none of its spellings lies between them, it is not.
     pub(super) fn may_be_between(&self, min: &str, max: &str) -> bool {
-        let meets = |(low, high): &(String, Option<String>)| {
-            low.as_str() <= max && high.as_ref().is_none_or(|high| min <= high.as_str())
-        };
-        self.ranges.iter().any(meets)
+        // What case does outside ASCII is not followed.
+        !self.name.is_ascii()
+            || first_spelling(self.name.as_bytes(), min.as_bytes())
+                .is_some_and(|first| first.as_slice() <= max.as_bytes())
     }
 }
 
-/// A range for each spelling of the first letters. Capitals come before small letters in ASCII; what case does elsewhere is
-/// not followed, so names with other letters have one range, of everything.
-fn ranges(name: &str) -> Vec<(String, Option<String>)> {
-    if !name.is_ascii() {
-        return vec![(String::new(), None)];
-    }
-    let mut starts = vec![String::new()];
-    for letter in name.chars().take(TOLD_APART) {
-        let upper = letter.to_ascii_uppercase();
-        let spelled = |start: &String, letter| {
-            let mut start = start.clone();
-            start.push(letter);
-            start
-        };
-        let mut longer: Vec<String> = starts.iter().map(|start| spelled(start, upper)).collect();
-        if upper != letter {
-            longer.extend(starts.iter().map(|start| spelled(start, letter)));
+/// Of all spellings of a name the first, in the order of bytes, that does not come before `min`. Capitals come before small letters.
+fn first_spelling(name: &[u8], min: &[u8]) -> Option<Vec<u8>> {
+    // As long as the beginning is that of `min`, and no letter went beyond it. The later one does, the nearer is the spelling.
+    let mut beyond = None;
+    let mut equal = 0;
+    for (letter, bound) in name.iter().zip(min) {
+        let cases = [letter.to_ascii_uppercase(), *letter];
+        if let Some(case) = cases.into_iter().find(|case| case > bound) {
+            beyond = Some((equal, case));
         }
-        starts = longer;
+        if !cases.contains(bound) {
+            break;
+        }
+        equal += 1;
     }
-    let rest: String = name.chars().skip(TOLD_APART).collect();
-    let range = |start: String| {
-        let low = format!("{start}{}", rest.to_ascii_uppercase());
-        (low, Some(format!("{start}{rest}")))
-    };
-    starts.into_iter().map(range).collect()
+    let rest = |from: usize| name.iter().skip(from).map(u8::to_ascii_uppercase);
+    let start = |length: usize| min.iter().take(length).copied();
+    if equal == min.len() {
+        return Some(start(equal).chain(rest(equal)).collect());
+    }
+    let (place, case) = beyond?;
+    Some(start(place).chain([case]).chain(rest(place + 1)).collect())
 }
 
 #[cfg(test)]
@@ -93,6 +83,12 @@ mod tests {
         assert!(!person.may_be_between("anna", "liam"));
         assert!(!person.may_be_between("nora", "zoe"));
         assert!(person.may_be_between("MAX", "Mz"));
+        // Names that begin alike: those of a class, a school or a directory.
+        let person = Person::new("pupil0401");
+        assert!(!person.may_be_between("pupil0002", "pupil0400"));
+        assert!(!person.may_be_between("pupil0402", "pupil0500"));
+        assert!(person.may_be_between("pupil0400", "pupil0401"));
+        assert!(person.may_be_between("pupil0401", "pupil0402"));
     }
 
     proptest! {
@@ -111,6 +107,23 @@ mod tests {
             prop_assert!(person.is(&spelled));
             let (min, max) = if other < spelled { (&other, &spelled) } else { (&spelled, &other) };
             prop_assert!(person.may_be_between(min, max));
+        }
+
+        #[test]
+        fn statistics_rule_out_exactly_what_no_spelling_lies_between(
+            name in "[abA1.]{0,4}",
+            min in "[abcABC1.]{0,5}",
+            max in "[abcABC1.]{0,5}",
+        ) {
+            let lower = name.to_ascii_lowercase();
+            let spellings = (0..1_u32 << lower.len()).map(|upper| {
+                let spelled = lower.chars().enumerate();
+                spelled
+                    .map(|(at, c)| if upper >> at & 1 == 1 { c.to_ascii_uppercase() } else { c })
+                    .collect::<String>()
+            });
+            let mut between = spellings.filter(|spelling| (&min..=&max).contains(&spelling));
+            prop_assert_eq!(Person::new(&name).may_be_between(&min, &max), between.next().is_some());
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -18,22 +19,25 @@ use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowFilter,
-    RowSelection,
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use super::Matcher;
+use super::ahead::{self, SegmentFile};
 use super::term::{self, Known, SEARCHED};
 use crate::adapt::adapt;
 use crate::hosts;
 use crate::record::Col;
-use crate::segment::{self, Builder};
+use crate::segment;
 use crate::store::Store;
 
 /// Rows decoded at a time.
 const BATCH: usize = 4096;
+
+pub(super) type Builder = ParquetRecordBatchReaderBuilder<SegmentFile>;
 
 /// What is asked of a segment.
 pub(super) struct Asked<'a> {
@@ -102,12 +106,14 @@ fn open(
     asked: &Asked<'_>,
 ) -> Result<Option<ParquetRecordBatchReader>, ScanError> {
     let (matcher, times) = (asked.matcher, asked.times);
-    let file = File::open(path).map_err(|error| ScanError::File(error.to_string()))?;
+    let broken = |error: io::Error| ScanError::File(error.to_string());
+    let file = File::open(path).map_err(broken)?;
     if let Some(host) = matcher.host.as_ref().filter(|host| host.is_exact())
         && !hosts::may_hold(store, path, &host.name)
     {
         return Ok(None);
     }
+    let file = SegmentFile::new(file).map_err(broken)?;
     let (footer, readable) = segment::footer(store, &file, PageIndexPolicy::Optional)?;
     let options = ArrowReaderOptions::new;
     let mut metadata = ArrowReaderMetadata::try_new(Arc::clone(&footer), options())?;
@@ -120,25 +126,32 @@ fn open(
             return Ok(None);
         }
     }
-    let builder = Builder::new_with_metadata(file, metadata);
-    let mask = ProjectionMask::leaves(builder.parquet_schema(), readable);
-    let builder = builder.with_projection(mask);
+    let builder = Builder::new_with_metadata(file.clone(), metadata);
     let bounds = Bounds { matcher, times };
     let groups = bounds.row_groups(&builder)?;
     if groups.is_empty() {
         return Ok(None);
     }
     let selection = bounds.selection(&builder, &groups)?;
-    let filter = filter(&builder, matcher, &searched);
-    let builder = match asked.columns {
+    let mut compared = matcher.compared();
+    compared.extend(&searched);
+    let compared = places(builder.metadata(), |name| compared.contains(name));
+    let handed = match asked.columns {
         Some(columns) => {
-            let names = columns.iter().map(|col| col.name());
-            let projection = ProjectionMask::columns(builder.parquet_schema(), names);
-            builder.with_projection(projection)
+            let names: Vec<_> = columns.iter().map(|col| col.name()).collect();
+            places(builder.metadata(), |name| names.contains(&name))
         }
-        None => builder,
+        None => with_values(builder.metadata(), readable),
     };
+    if let (Some(selection), [group]) = (&selection, groups.as_slice()) {
+        let columns: BTreeSet<usize> = compared.iter().chain(&handed).copied().collect();
+        let parts = ahead::parts(builder.metadata(), *group, columns, selection);
+        file.read_ahead(parts);
+    }
+    let filter = filter(&builder, matcher, compared);
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), handed);
     let builder = builder
+        .with_projection(mask)
         .with_batch_size(BATCH)
         .with_row_groups(groups)
         .with_row_filter(filter);
@@ -165,11 +178,28 @@ pub(crate) fn coded(schema: &Schema) -> SchemaRef {
     ))
 }
 
+/// Places of the columns of these names.
+fn places(metadata: &ParquetMetaData, is_wanted: impl Fn(&str) -> bool) -> Vec<usize> {
+    let columns = metadata.file_metadata().schema_descr().columns();
+    let columns = columns.iter().enumerate();
+    columns
+        .filter(|(_, column)| is_wanted(column.name()))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// Of these columns those that have a value in some row. The footer tells, which is authenticated as a whole.
+fn with_values(metadata: &ParquetMetaData, columns: Vec<usize>) -> Vec<usize> {
+    let has_values = |place: &usize| {
+        let mut groups = metadata.row_groups().iter();
+        groups.any(|group| !term::is_empty(group.column(*place)))
+    };
+    columns.into_iter().filter(has_values).collect()
+}
+
 /// The matcher, on its own columns only; the others are decoded for matching rows.
-fn filter(builder: &Builder, matcher: &Matcher, searched: &BTreeSet<&'static str>) -> RowFilter {
-    let mut wanted = matcher.compared();
-    wanted.extend(searched);
-    let columns = ProjectionMask::columns(builder.parquet_schema(), wanted.iter().copied());
+fn filter(builder: &Builder, matcher: &Matcher, compared: Vec<usize>) -> RowFilter {
+    let columns = ProjectionMask::leaves(builder.parquet_schema(), compared);
     let matcher = matcher.clone();
     let mut known = Known::default();
     let predicate = ArrowPredicateFn::new(columns, move |batch: RecordBatch| {

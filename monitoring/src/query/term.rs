@@ -4,7 +4,6 @@
 //! be in no row before rows are looked at.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
@@ -15,8 +14,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 
+use super::ahead::SegmentFile;
+use super::scan::Builder;
 use crate::record::Col;
-use crate::segment::Builder;
 
 /// Columns that a text is looked for in.
 pub(super) const SEARCHED: [Col; 11] = [
@@ -40,7 +40,7 @@ const FIRST_ROWS: usize = 1024;
 /// that way. Of the others not one row is looked at. `readable` are the places of columns whose key is there; `metadata` has the
 /// searched columns as dictionaries.
 pub(super) fn columns_with(
-    file: &File,
+    file: &SegmentFile,
     metadata: &ArrowReaderMetadata,
     readable: &[usize],
     lower: &str,
@@ -65,7 +65,7 @@ pub(super) fn columns_with(
 }
 
 fn may_occur(
-    file: &File,
+    file: &SegmentFile,
     metadata: &ArrowReaderMetadata,
     (group, place): (usize, usize),
     lower: &str,
@@ -98,11 +98,11 @@ pub(crate) fn is_coded(chunk: &ColumnChunkMetaData) -> bool {
 
 /// The dictionary of one column; without entries when no row has a value.
 fn dictionary(
-    file: &File,
+    file: &SegmentFile,
     metadata: &ArrowReaderMetadata,
     (group, place): (usize, usize),
 ) -> Result<ArrayRef, ParquetError> {
-    let builder = Builder::new_with_metadata(file.try_clone()?, metadata.clone());
+    let builder = Builder::new_with_metadata(file.clone(), metadata.clone());
     let mask = ProjectionMask::leaves(builder.parquet_schema(), [place]);
     let rows = builder
         .with_projection(mask)
