@@ -451,7 +451,7 @@ fn a_mangled_segment_ends_no_search_by_a_fault_and_hides_no_row_silently() {
     let whole = std::fs::read(&path).unwrap();
     let mut dice = Dice::new(78);
     let mut unreadable = 0;
-    for round in 0..400 {
+    for (round, record) in records.iter().enumerate().take(400) {
         let mut bytes = whole.clone();
         let at = dice.below(bytes.len() as u64) as usize;
         let end = (at + 1 + dice.below(16) as usize).min(bytes.len());
@@ -462,10 +462,10 @@ fn a_mangled_segment_ends_no_search_by_a_fault_and_hides_no_row_silently() {
             bytes.truncate(at);
         }
         let of_person = Query {
-            user: records[round].user.as_deref().map(str::to_owned),
+            user: record.user.as_deref().map(str::to_owned),
             ..Query::default()
         };
-        let query = query_like(&records[round], &mut dice);
+        let query = query_like(record, &mut dice);
         for query in [query, of_person, Query::default()] {
             let searched = |bytes: &[u8]| {
                 std::fs::write(&path, bytes).unwrap();
