@@ -39,20 +39,6 @@ impl Hash {
         Hash(Sha256::digest(bytes).into())
     }
 
-    /// SHA-256 of some bytes that are padded in place, which saves the copies that hashing them in parts would make. What is in
-    /// the buffer afterwards is of no use.
-    pub(crate) fn of_buffer(bytes: &mut Vec<u8>) -> Hash {
-        pad(bytes);
-        Hash::of_blocks(bytes.as_chunks().0)
-    }
-
-    /// The same of two.
-    pub(crate) fn of_buffers(first: &mut Vec<u8>, second: &mut Vec<u8>) -> [Hash; 2] {
-        pad(first);
-        pad(second);
-        Hash::of_two(first.as_chunks().0, second.as_chunks().0)
-    }
-
     /// SHA-256 of two texts that are padded already.
     pub(crate) fn of_two(first: &[[u8; BLOCK]], second: &[[u8; BLOCK]]) -> [Hash; 2] {
         let mut states = [INITIAL; 2];
@@ -123,6 +109,23 @@ pub fn leaf_hash(data: &[u8]) -> Hash {
 
 /// The hash of an inner node: SHA-256(0x01 ‖ left ‖ right), RFC 6962 section 2.1.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
+    Hash::of_blocks(&node_input(left, right))
+}
+
+/// The nodes above some of one level, of which there are an even number.
+pub(crate) fn nodes_above(level: &[Hash]) -> Vec<Hash> {
+    let (fours, rest) = level.as_chunks::<4>();
+    let mut above = Vec::with_capacity(level.len() / 2);
+    for [a, b, c, d] in fours {
+        above.extend(Hash::of_two(&node_input(a, b), &node_input(c, d)));
+    }
+    if let [left, right] = rest {
+        above.push(node_hash(left, right));
+    }
+    above
+}
+
+fn node_input(left: &Hash, right: &Hash) -> [[u8; BLOCK]; 2] {
     let mut bytes = padded::<2, 65>();
     let (prefix, rest) = bytes.as_flattened_mut().split_at_mut(1);
     prefix.fill(1);
@@ -130,16 +133,7 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     first.copy_from_slice(&left.0);
     let (second, _) = rest.split_at_mut(32);
     second.copy_from_slice(&right.0);
-    Hash::of_blocks(&bytes)
-}
-
-/// FIPS 180-4 section 5.1.1.
-fn pad(bytes: &mut Vec<u8>) {
-    let bits = (bytes.len() as u64).wrapping_mul(8);
-    bytes.push(0x80);
-    let length = (bytes.len() + 8).next_multiple_of(BLOCK);
-    bytes.resize(length - 8, 0);
-    bytes.extend_from_slice(&bits.to_be_bytes());
+    bytes
 }
 
 /// Blocks of which the first `LENGTH` bytes are still to be written, with the padding that follows them.
@@ -162,18 +156,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_padded_in_place_has_the_same_hash_as_what_is_not() {
-        for length in 0..300_usize {
-            let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
-            assert_eq!(
-                Hash::of_buffer(&mut bytes.clone()),
-                Hash::of(&bytes),
-                "{length}"
-            );
-        }
+    fn a_node_is_hashed_as_rfc_6962_says_alone_and_with_others_of_its_level() {
         let (left, right) = (Hash::of(b"left"), Hash::of(b"right"));
         let node = [&[1][..], &left.0, &right.0].concat();
         assert_eq!(node_hash(&left, &right), Hash::of(&node));
+        let level: Vec<Hash> = (0..14_u8).map(|at| Hash::of(&[at])).collect();
+        for count in [0, 2, 4, 6, 14] {
+            let level = &level[..count];
+            let above: Vec<Hash> = level
+                .chunks(2)
+                .map(|two| node_hash(&two[0], &two[1]))
+                .collect();
+            assert_eq!(nodes_above(level), above, "{count}");
+        }
     }
 
     #[test]

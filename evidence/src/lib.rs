@@ -4,6 +4,7 @@
 //! in `monitoring`; whether a log holds, in `verify`. `docs/records-proof.md` gives every byte, so that somebody who has only
 //! that page can check a log without this code.
 
+mod buffer;
 mod checkpoint;
 mod commit;
 mod entry;

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use crate::buffer::Buffer;
 use crate::commit::{
     BLOCK, GROUPS, LEAF_BLOCKS, LEAF_HEAD, LEAF_LENGTH, NO_FIELDS, PAIRS, SALT, Salt, Secret,
-    TooLong, half, leaf_head, pair_input, put_field,
+    TooLong, half, leaf_head, pair_input,
 };
 use crate::hash::{BLOCK as HASHED, Hash, padded};
 use crate::salts::Salts;
@@ -26,7 +27,7 @@ pub struct LeafMaker {
     pairs: [Option<Hash>; PAIRS],
     open: u8,
     /// What is hashed for each group, its salt still to be put in; empty for a group without a field.
-    groups: [Vec<u8>; GROUPS],
+    groups: [Buffer; GROUPS],
     leaf: [[u8; HASHED]; LEAF_BLOCKS],
 }
 
@@ -44,7 +45,7 @@ impl LeafMaker {
             seq: 0,
             pairs: [None; PAIRS],
             open: 0,
-            groups: [const { Vec::new() }; GROUPS],
+            groups: Default::default(),
             leaf: padded::<LEAF_BLOCKS, LEAF_LENGTH>(),
         }
     }
@@ -54,7 +55,7 @@ impl LeafMaker {
         self.seq = seq;
         self.pairs = [None; PAIRS];
         self.open = 0;
-        self.groups.iter_mut().for_each(Vec::clear);
+        self.groups.iter_mut().for_each(Buffer::clear);
         self.leaf = padded::<LEAF_BLOCKS, LEAF_LENGTH>();
         let (head, _) = self.leaf.as_flattened_mut().split_at_mut(LEAF_HEAD);
         head.copy_from_slice(&leaf_head(seq, time, tag));
@@ -71,17 +72,18 @@ impl LeafMaker {
     /// When the value is longer than 65,535 bytes.
     #[inline]
     pub fn field(&mut self, id: u8, value: &[u8]) -> Result<(), TooLong> {
+        let length = u16::try_from(value.len()).map_err(|_| TooLong)?;
+        let [high, low] = length.to_be_bytes();
         let number = self.open;
-        match self.groups.get_mut(usize::from(number)) {
-            Some(group) => {
-                begin_group(group, number);
-                put_field(group, id, value)
-            }
-            None => Ok(()),
+        if let Some(group) = self.groups.get_mut(usize::from(number)) {
+            begin_group(group, number);
+            group.put(&[id, high, low]);
+            group.put(value);
         }
+        Ok(())
     }
 
-    /// Fields of the group that was begun last, as [`put_field`] made them: for values that many records have.
+    /// Fields of the group that was begun last, as [`put_field`](crate::put_field) made them: for values that many records have.
     #[inline]
     pub fn fields(&mut self, fields: &[u8]) {
         let number = self.open;
@@ -89,7 +91,7 @@ impl LeafMaker {
             && let Some(group) = self.groups.get_mut(usize::from(number))
         {
             begin_group(group, number);
-            group.extend_from_slice(fields);
+            group.put(fields);
         }
     }
 
@@ -112,7 +114,7 @@ impl LeafMaker {
                 .groups
                 .get_mut(number)
                 .filter(|group| !group.is_empty());
-            if let Some(commitment) = made.map(Hash::of_buffer) {
+            if let Some(commitment) = made.map(|group| Hash::of_blocks(group.padded())) {
                 self.put(number as u8, &commitment);
             }
         }
@@ -138,9 +140,9 @@ impl LeafMaker {
                 continue;
             };
             let made = match (first.is_empty(), second.is_empty()) {
-                (false, false) => Hash::of_buffers(first, second).map(Some),
-                (false, true) => [Some(Hash::of_buffer(first)), None],
-                (true, false) => [None, Some(Hash::of_buffer(second))],
+                (false, false) => Hash::of_two(first.padded(), second.padded()).map(Some),
+                (false, true) => [Some(Hash::of_blocks(first.padded())), None],
+                (true, false) => [None, Some(Hash::of_blocks(second.padded()))],
                 (true, true) => [None, None],
             };
             for (maker, commitment) in [&mut *one, &mut *other].into_iter().zip(made) {
@@ -218,12 +220,12 @@ impl LeafMaker {
 
 /// What stands before the fields of a group, with room for its salt.
 #[inline]
-fn begin_group(group: &mut Vec<u8>, number: u8) {
+fn begin_group(group: &mut Buffer, number: u8) {
     if group.is_empty() {
         let mut head = [0; 2 + SALT];
         let (prefix, _) = head.split_at_mut(2);
         prefix.copy_from_slice(&[0x02, number]);
-        group.extend_from_slice(&head);
+        group.put(&head);
     }
 }
 
@@ -231,6 +233,7 @@ fn begin_group(group: &mut Vec<u8>, number: u8) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::commit::put_field;
     use proptest::prelude::*;
 
     /// Fields of each group of a record.

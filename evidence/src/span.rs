@@ -4,7 +4,9 @@
 //! pass over all leaves would give, so a tree can be followed on where the leaves themselves are gone (LM-14, LM-15). At most
 //! 126 hashes, 64 when it begins at 0.
 
-use crate::hash::{Hash, node_hash};
+use std::borrow::Cow;
+
+use crate::hash::{Hash, node_hash, nodes_above};
 
 /// Leaves `start` to `end` - 1 of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +103,23 @@ impl Span {
     /// Adds the next leaf by its hash.
     pub fn push(&mut self, leaf: Hash) {
         self.push_subtree(leaf, 0);
+    }
+
+    /// Adds the next leaves by their hashes, which takes less than adding one after the other.
+    pub fn extend(&mut self, mut leaves: &[Hash]) {
+        while let Some(most) = leaves.len().checked_ilog2() {
+            // The largest whole subtree that begins here.
+            let level = self.end.trailing_zeros().min(most);
+            let (now, rest) = leaves.split_at(1 << level);
+            leaves = rest;
+            let mut nodes = Cow::Borrowed(now);
+            while nodes.len() > 1 {
+                nodes = Cow::Owned(nodes_above(&nodes));
+            }
+            nodes
+                .iter()
+                .for_each(|node| self.push_subtree(*node, level));
+        }
     }
 
     fn push_subtree(&mut self, mut hash: Hash, mut level: u32) {

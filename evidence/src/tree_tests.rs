@@ -137,6 +137,11 @@ proptest! {
         let (mut joined, mut from) = (Span::new(0), 0);
         for cut in cuts {
             let stretch = span(from as u64, &all[from..cut]);
+            let mut at_once = Span::new(from as u64);
+            let (some, others) = all[from..cut].split_at((cut - from) / 3);
+            at_once.extend(some);
+            at_once.extend(others);
+            prop_assert_eq!(&at_once, &stretch);
             for (first, size, hash) in stretch.parts() {
                 let (first, size) = (first as usize, size as usize);
                 prop_assert_eq!(hash, mth(&all[first..first + size]));

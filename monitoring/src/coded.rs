@@ -6,22 +6,24 @@
 //! in a text is decided in `scrub`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, DictionaryArray, PrimitiveBuilder, StringArray, StringBuilder, UInt16Array,
     UInt32Array,
 };
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, UInt16Type, UInt32Type};
 use arrow::error::ArrowError;
+use foldhash::{HashMap, HashMapExt};
 
 /// Number of a text in the dictionary of a batch. A batch has some thousand rows.
 pub(crate) type Code = UInt16Type;
 
 /// The code of no text.
 const NO_CODE: u16 = u16::MAX;
+/// The same among the texts of all batches.
+const NO_TEXT: u32 = u32::MAX;
 /// Texts that were met last are looked for among so many.
 const RECENT: usize = 64;
 
@@ -205,13 +207,17 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// One column out of the coded columns of many batches: under one dictionary, in which each text stands once.
+/// One column out of the coded columns of many batches: under one dictionary, in which each text stands once. Its rows are those
+/// at these places of all batches, one after the other.
 ///
 /// # Errors
-/// When a part is no coded column.
-pub(crate) fn join(parts: &[&dyn Array]) -> Result<DictionaryArray<UInt32Type>, ArrowError> {
+/// When a part is no coded column, or a place is not there.
+pub(crate) fn gather(
+    parts: &[&dyn Array],
+    order: &UInt32Array,
+) -> Result<DictionaryArray<UInt32Type>, ArrowError> {
     let rows = parts.iter().map(|part| part.len()).sum();
-    let mut codes = Vec::with_capacity(rows);
+    let mut codes: Vec<u32> = Vec::with_capacity(rows);
     let mut known: HashMap<&str, u32> = HashMap::new();
     let mut texts = StringBuilder::new();
     for part in parts {
@@ -229,22 +235,27 @@ pub(crate) fn join(parts: &[&dyn Array]) -> Result<DictionaryArray<UInt32Type>, 
                 })
             })
             .collect();
-        let code = |code: &u16| joined.get(usize::from(*code)).copied().unwrap_or(0);
-        codes.extend(own.values().iter().map(code));
-    }
-    let nulls: Vec<Option<&NullBuffer>> = parts.iter().map(|part| part.nulls()).collect();
-    let has_nulls = nulls.iter().any(Option::is_some);
-    let nulls = has_nulls.then(|| {
-        let mut joined = arrow::array::NullBufferBuilder::new(rows);
-        for (part, nulls) in parts.iter().zip(nulls) {
-            match nulls {
-                Some(nulls) => joined.append_buffer(nulls),
-                None => joined.append_n_non_nulls(part.len()),
+        let code = |code: &u16| joined.get(usize::from(*code)).copied().unwrap_or(NO_TEXT);
+        match own.nulls() {
+            None => codes.extend(own.values().iter().map(code)),
+            Some(nulls) => {
+                let rows = own.values().iter().zip(nulls);
+                codes
+                    .extend(rows.map(|(own, is_there)| if is_there { code(own) } else { NO_TEXT }));
             }
         }
-        joined.finish()
-    });
-    let codes = UInt32Array::try_new(codes.into(), nulls.flatten())?;
+    }
+    let get = |at: &u32| codes.get(*at as usize).copied();
+    let sorted: Option<Vec<u32>> = order.values().iter().map(get).collect();
+    let mut sorted = sorted.ok_or(ArrowError::DictionaryKeyOverflowError)?;
+    let is_there = |at: usize| sorted.get(at).is_some_and(|code| *code != NO_TEXT);
+    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(sorted.len(), is_there));
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    if nulls.is_some() {
+        let empty = |code: &mut u32| *code = if *code == NO_TEXT { 0 } else { *code };
+        sorted.iter_mut().for_each(empty);
+    }
+    let codes = UInt32Array::try_new(sorted.into(), nulls)?;
     DictionaryArray::try_new(codes, Arc::new(texts.finish()))
 }
 
@@ -287,7 +298,13 @@ mod tests {
                 expected.extend(rows);
             }
             let parts: Vec<&dyn Array> = columns.iter().map(|column| column.as_ref()).collect();
-            let joined = join(&parts).unwrap();
+            // Backwards, and the first row once more.
+            expected.reverse();
+            expected.extend(expected.last().cloned());
+            let rows: u32 = expected.len().saturating_sub(1).try_into().unwrap();
+            let order = UInt32Array::from_iter_values((0..rows).rev().chain((rows > 0).then_some(0)));
+            let joined = gather(&parts, &order).unwrap();
+            prop_assert!(rows == 0 || gather(&parts, &UInt32Array::from_iter_values([rows])).is_err());
             let texts = joined.downcast_dict::<StringArray>().unwrap();
             let read: Vec<Option<String>> = texts.into_iter().map(|text| text.map(str::to_owned)).collect();
             prop_assert_eq!(read, expected);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take};
-use arrow::datatypes::UInt64Type;
+use arrow::datatypes::{DataType, UInt64Type};
 use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::compute_leaves;
@@ -24,7 +24,7 @@ use weir_evidence::Secret;
 
 use crate::adapt::Cells;
 use crate::coded::{self, Texts};
-use crate::column::Grade;
+use crate::column::{Column, Grade};
 use crate::hosts;
 use crate::journal::key;
 use crate::keys::{DataKey, KeyError};
@@ -42,6 +42,20 @@ use crate::words::Kind;
 pub(crate) const UNFINISHED_SUFFIX: &str = ".tmp";
 /// A period that is being removed.
 pub(crate) const REMOVED_PREFIX: &str = ".removed-";
+/// Texts that statistics tell of: the user, by whom rows are sorted, and columns that often are empty, which a search need not
+/// open then.
+const TOLD: [Col; 10] = [
+    Col::user,
+    Col::device,
+    Col::network,
+    Col::sni,
+    Col::rule,
+    Col::category,
+    Col::list,
+    Col::entry,
+    Col::error,
+    Col::note,
+];
 /// Rows of one page: few enough that one user's rows are found without decoding much else.
 const PAGE_ROWS: usize = 8192;
 
@@ -256,7 +270,7 @@ fn encode(
     let columns = factory.create_column_writers(0)?;
     let mut group = file.next_row_group()?;
     for ((index, field), mut writer) in schema().fields().iter().enumerate().zip(columns) {
-        let sorted = take(&joined(&batches, index)?, &order, None)?;
+        let sorted = sorted(&batches, index, &order)?;
         for leaf in compute_leaves(field, &sorted)? {
             writer.write(&leaf)?;
         }
@@ -267,18 +281,22 @@ fn encode(
     Ok(())
 }
 
-/// One column of all batches, in full or coded, whatever they are.
-fn joined(batches: &[RecordBatch], index: usize) -> Result<ArrayRef, ArrowError> {
+/// One column of all batches in this order, in full or coded, whatever they are.
+fn sorted(
+    batches: &[RecordBatch],
+    index: usize,
+    order: &UInt32Array,
+) -> Result<ArrayRef, ArrowError> {
     let parts: Vec<&dyn Array> = batches
         .iter()
         .map(|batch| batch.column(index).as_ref())
         .collect();
     match batches {
-        [only] => Ok(Arc::clone(only.column(index))),
+        [only] => take(only.column(index), order, None),
         [first, ..] if first.column(index).data_type() == &coded::data_type() => {
-            Ok(Arc::new(coded::join(&parts)?))
+            Ok(Arc::new(coded::gather(&parts, order)?))
         }
-        _ => concat(&parts),
+        _ => take(&concat(&parts)?, order, None),
     }
 }
 
@@ -361,11 +379,13 @@ fn properties(facts: &Facts, keys: &[Arc<DataKey>; 2]) -> Result<WriterPropertie
             .set_column_dictionary_enabled(path(col), false)
             .set_column_encoding(path(col), Encoding::DELTA_BINARY_PACKED);
     }
-    // Statistics would repeat content outside its column.
-    for column in columns()
-        .iter()
-        .filter(|column| column.grade == Grade::Content)
-    {
+    let is_without = |(col, column): &(&Col, &Column)| {
+        // Statistics would repeat content outside its column.
+        column.grade == Grade::Content
+            // The least and the greatest text cost two comparisons a row and rule nothing out where rows are sorted by user.
+            || (column.data_type == DataType::Utf8 && !TOLD.contains(col))
+    };
+    for (_, column) in Col::ALL.iter().zip(columns()).filter(is_without) {
         builder = builder
             .set_column_statistics_enabled(ColumnPath::from(column.name), EnabledStatistics::None);
     }

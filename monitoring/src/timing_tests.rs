@@ -4,6 +4,10 @@
 
 use std::time::{Duration, Instant};
 
+use weir_evidence::Span;
+
+use crate::proof::Leaves;
+use crate::proof::names::Source;
 use crate::record::Rows;
 use crate::testing::{Traffic, settings, stop, wait_until};
 use crate::{Recorder, frame, paths};
@@ -34,6 +38,10 @@ fn timing_of_push_encode_and_seal() {
             frame::Encoder::new(crate::keys::DataKey::random("journal".to_owned()).unwrap());
         let (mut append, mut finish, mut encode, mut bytes) =
             (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0);
+        let key = weir_evidence::TagKey::new([1; 32]);
+        let secret = weir_evidence::Secret::random().unwrap();
+        let (mut leaves, mut made) = (Leaves::new(secret, Source::Key(key)), Duration::ZERO);
+        let (mut span, mut hashes, mut joined) = (Span::new(0), Vec::new(), Duration::ZERO);
         for chunk in records.chunks(size) {
             let begun = Instant::now();
             for record in chunk {
@@ -46,11 +54,22 @@ fn timing_of_push_encode_and_seal() {
             let begun = Instant::now();
             bytes += encoder.batch(&batch).unwrap().len();
             encode += begun.elapsed();
+            let begun = Instant::now();
+            leaves
+                .of(&batch, &mut |leaf| hashes.extend(leaf.hash))
+                .unwrap();
+            made += begun.elapsed();
+            let begun = Instant::now();
+            span.extend(&hashes);
+            hashes.clear();
+            joined += begun.elapsed();
         }
         println!("batches of {size}: {} bytes a row", bytes / ROWS);
         report("  append", ROWS, append);
         report("  finish", ROWS, finish);
         report("  encode", ROWS, encode);
+        report("  leaves", ROWS, made);
+        report("  tree", ROWS, joined);
     }
 
     let mut own = settings(directory.path());

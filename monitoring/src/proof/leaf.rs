@@ -8,11 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, BooleanArray, RecordBatch, StringArray, UInt16Array, UInt32Array};
-use arrow::datatypes::{DataType, UInt16Type, UInt64Type};
-use weir_evidence::{GROUPS, Hash, LeafMaker, NO_FIELDS, Salts, Secret, Tag, put_field};
+use arrow::array::RecordBatch;
+use arrow::datatypes::UInt64Type;
+use weir_evidence::{GROUPS, Hash, LeafMaker, NO_FIELDS, Salts, Secret, Tag};
 
 use super::names::{Names, Slot, Source};
+use super::together::Steps;
+use super::values::Values;
 use crate::adapt::Cells;
 use crate::coded::Texts;
 use crate::record::{Col, columns};
@@ -98,11 +100,11 @@ pub fn group_of(col: Col) -> Option<(Group, u8)> {
 }
 
 /// One column as it stands in the leaf.
-struct Place {
-    col: Col,
+pub(super) struct Place {
+    pub(super) col: Col,
     group: Group,
-    id: u8,
-    is_nullable: bool,
+    pub(super) id: u8,
+    pub(super) is_nullable: bool,
 }
 
 /// Every column of a group, by group and number.
@@ -122,108 +124,6 @@ fn places() -> &'static [Place] {
         places
     });
     &PLACES
-}
-
-/// The values of a column.
-enum Values<'a> {
-    Text(&'a StringArray),
-    Coded(CodedFields<'a>),
-    Long(&'a [u64]),
-    Short(&'a [u16]),
-    MaybeInt(&'a UInt32Array),
-    Flag(&'a BooleanArray),
-}
-
-impl<'a> Values<'a> {
-    fn of(batch: &'a RecordBatch, place: &Place) -> Option<Values<'a>> {
-        let (cells, col) = (Cells::new(batch), place.col);
-        let column = batch.columns().get(col.index())?;
-        Some(match column.data_type() {
-            DataType::Utf8 | DataType::Dictionary(..) => match cells.texts(col)? {
-                Texts::Plain(texts) => Values::Text(texts),
-                Texts::Coded(codes, texts) => Values::Coded(CodedFields::new(codes, texts, place)?),
-            },
-            DataType::UInt64 => Values::Long(cells.numbers::<UInt64Type>(col)?.values()),
-            DataType::UInt16 => Values::Short(cells.numbers::<UInt16Type>(col)?.values()),
-            DataType::UInt32 => Values::MaybeInt(cells.numbers(col)?),
-            DataType::Boolean => Values::Flag(column.as_any().downcast_ref()?),
-            _ => return None,
-        })
-    }
-
-    /// Gives the bytes of a row's value, unless it holds nothing.
-    fn put<E>(
-        &self,
-        row: usize,
-        is_nullable: bool,
-        mut field: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        match self {
-            Values::Text(texts) if texts.is_valid(row) => match texts.value(row) {
-                "" if !is_nullable => Ok(()),
-                text => field(text.as_bytes()),
-            },
-            Values::Coded(coded) => match coded.get(row).split_at_checked(HEAD) {
-                Some((_, text)) => field(text),
-                None => Ok(()),
-            },
-            Values::MaybeInt(numbers) if numbers.is_valid(row) => {
-                field(&numbers.value(row).to_be_bytes())
-            }
-            Values::Flag(flags) if flags.is_valid(row) && flags.value(row) => field(&[1]),
-            Values::Long(numbers) => match numbers.get(row) {
-                None | Some(0) => Ok(()),
-                Some(number) => field(&number.to_be_bytes()),
-            },
-            Values::Short(numbers) => match numbers.get(row) {
-                None | Some(0) => Ok(()),
-                Some(number) => field(&number.to_be_bytes()),
-            },
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Number and length before the value of a field.
-const HEAD: usize = 3;
-
-/// A column of which few values differ: each of them as a field, made once a batch.
-struct CodedFields<'a> {
-    codes: &'a UInt16Array,
-    bytes: Vec<u8>,
-    /// Where the field of each code ends; one that holds nothing is empty.
-    ends: Vec<usize>,
-}
-
-impl<'a> CodedFields<'a> {
-    /// None when a text is longer than a field can say.
-    fn new(codes: &'a UInt16Array, texts: &StringArray, place: &Place) -> Option<CodedFields<'a>> {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(texts.len() + 1));
-        ends.push(0);
-        for text in texts {
-            let text = text.unwrap_or_default();
-            if place.is_nullable || !text.is_empty() {
-                put_field(&mut bytes, place.id, text.as_bytes()).ok()?;
-            }
-            ends.push(bytes.len());
-        }
-        Some(CodedFields { codes, bytes, ends })
-    }
-
-    /// The field of a row; empty when the row has none.
-    #[inline]
-    fn get(&self, row: usize) -> &[u8] {
-        let code = self
-            .codes
-            .values()
-            .get(row)
-            .filter(|_| self.codes.is_valid(row));
-        let ends = code.and_then(|code| self.ends.get(usize::from(*code)..));
-        match ends {
-            Some([begin, end, ..]) => self.bytes.get(*begin..*end).unwrap_or_default(),
-            _ => &[],
-        }
-    }
 }
 
 /// The fields of the rows of one batch, by group, as their commitments take them.
@@ -246,18 +146,32 @@ impl<'a> Fields<'a> {
         Ok(Fields(groups))
     }
 
-    /// Gives the fields of a group that a row has to the maker of its leaf, as [`Fields::each`] would.
-    fn put(&self, group: Group, row: usize, maker: &mut LeafMaker) -> Result<(), String> {
-        for (place, values) in self.0.get(group as usize).into_iter().flatten() {
-            if let Values::Coded(coded) = values {
-                maker.fields(coded.get(row));
-                continue;
-            }
-            values
-                .put(row, place.is_nullable, |value| maker.field(place.id, value))
-                .map_err(|error| format!("{}: {error}", place.col.name()))?;
+    /// The columns of a group, in order.
+    pub(super) fn of(&self, group: Group) -> impl Iterator<Item = &Values<'a>> {
+        let columns = self.0.get(group as usize).into_iter().flatten();
+        columns.map(|(_, values)| values)
+    }
+
+    /// Gives the field that a row has in the column at this place of a group to the maker of its leaf.
+    #[inline]
+    pub(super) fn put(
+        &self,
+        group: Group,
+        at: usize,
+        row: usize,
+        maker: &mut LeafMaker,
+    ) -> Result<(), String> {
+        let column = self.0.get(group as usize).and_then(|group| group.get(at));
+        let Some((place, values)) = column else {
+            return Ok(());
+        };
+        if let Values::Coded(coded) = values {
+            maker.fields(coded.get(row));
+            return Ok(());
         }
-        Ok(())
+        values
+            .put(row, place.is_nullable, |value| maker.field(place.id, value))
+            .map_err(|error| format!("{}: {error}", place.col.name()))
     }
 
     /// Hands over number and value of each field of a group that a row has, in the order of the commitment.
@@ -344,6 +258,7 @@ impl Leaves {
         let times = cells.times().ok_or("time is no moment")?.values();
         let users = cells.texts(Col::user).ok_or("user is no text")?;
         let fields = Fields::new(batch)?;
+        let mut steps = Steps::new(&fields, batch.num_rows());
         let Leaves {
             makers: [one, other],
             names,
@@ -360,7 +275,7 @@ impl Leaves {
             }
             for group in Group::ALL {
                 maker.group(group as u8);
-                fields.put(group, row, maker)?;
+                steps.put(group, row, maker)?;
             }
             Ok(Filled { row, seq, time, of })
         };

@@ -12,7 +12,9 @@ pub(crate) mod names;
 pub(crate) mod open;
 mod rows;
 pub(crate) mod sidecar;
+mod together;
 pub(crate) mod tombstones;
+mod values;
 
 pub use ask::{Asked, ask};
 pub use chain::{CHECKPOINTS, KEY, LATEST, TAG_KEY};

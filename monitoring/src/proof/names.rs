@@ -3,8 +3,7 @@
 //! Decides nothing about tags themselves, which `weir-evidence` makes; only that a name costs one HMAC for each journal in which
 //! it occurs, not one for each row. Both tables have at most one entry for each row of the journal.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use weir_evidence::{Hash, Tag, TagKey, UserDigest, UserEntry};
 
 /// Place of a tag in [`Names`] and [`Tally`].
@@ -15,7 +14,7 @@ pub(crate) type Slot = u32;
 pub(crate) enum Source {
     Key(TagKey),
     /// Names in lower case with their tags, for a check without the key.
-    Table(HashMap<String, Tag>),
+    Table(std::collections::HashMap<String, Tag>),
 }
 
 /// The tags of the names of one file.
@@ -33,7 +32,7 @@ impl Names {
         Names {
             source,
             spelled: HashMap::new(),
-            slots: HashMap::from([(Tag::NONE, 0)]),
+            slots: HashMap::from_iter([(Tag::NONE, 0)]),
             tags: vec![Tag::NONE],
         }
     }
@@ -133,7 +132,7 @@ mod tests {
         let bytes = [leaf(1).0, leaf(4).0, leaf(5).0].concat();
         assert_eq!(ann.digest, Hash::of(&bytes));
         assert!(entries.is_sorted_by_key(|entry| entry.tag));
-        let mut table = Names::new(Source::Table(HashMap::new()));
+        let mut table = Names::new(Source::Table(std::collections::HashMap::new()));
         assert_eq!(table.find(Some("ann")), None);
     }
 }

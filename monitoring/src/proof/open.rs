@@ -285,6 +285,7 @@ fn assemble(
         key,
         tag_key,
         stretch: Span::new(log.tree.end()),
+        batch: Vec::new(),
         log,
         first,
         last,
