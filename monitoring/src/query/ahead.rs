@@ -23,6 +23,9 @@ const GAP: u64 = 32 << 10;
 /// Bytes that are read ahead at most. Where rows of more pages are asked for, pages are large reads on their own.
 const MOST: u64 = 4 << 20;
 
+/// Rows of a handful of pages: of so many every column is read ahead.
+pub(super) const FEW: usize = 32_768;
+
 /// A part of the file, and where it begins.
 type Part = (u64, Bytes);
 

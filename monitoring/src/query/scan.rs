@@ -144,7 +144,10 @@ fn open(
         None => with_values(builder.metadata(), readable),
     };
     if let (Some(selection), [group]) = (&selection, groups.as_slice()) {
-        let columns: BTreeSet<usize> = compared.iter().chain(&handed).copied().collect();
+        // A person's rows lie together. Of any other question few rows may match, or none, and then only what is compared is read.
+        let is_near = matcher.user().is_some() && selection.row_count() <= ahead::FEW;
+        let handed = handed.iter().filter(|_| is_near);
+        let columns: BTreeSet<usize> = compared.iter().chain(handed).copied().collect();
         let parts = ahead::parts(builder.metadata(), *group, columns, selection);
         file.read_ahead(parts);
     }
@@ -188,7 +191,7 @@ fn places(metadata: &ParquetMetaData, is_wanted: impl Fn(&str) -> bool) -> Vec<u
         .collect()
 }
 
-/// Of these columns those that have a value in some row. The footer tells, which is authenticated as a whole.
+/// Of these columns those that have a value in some row. The footer tells, which of an encrypted file is authenticated as a whole.
 fn with_values(metadata: &ParquetMetaData, columns: Vec<usize>) -> Vec<usize> {
     let has_values = |place: &usize| {
         let mut groups = metadata.row_groups().iter();
