@@ -56,8 +56,8 @@ pub(crate) struct Chain {
     pub(super) log: Log,
     /// Leaves since.
     pub(super) stretch: Span,
-    /// Of the batch that is being taken in.
-    pub(super) batch: Vec<Hash>,
+    /// Those of the batch that is being taken in; kept for its room.
+    pub(super) hashes: Vec<Hash>,
     /// Numbers of the first row of the log and of the last one in it.
     pub(super) first: u64,
     pub(super) last: u64,
@@ -117,20 +117,20 @@ impl Chain {
             return;
         };
         self.has_begun = true;
-        let (batched, hints, last) = (&mut self.batch, &mut self.hints, &mut self.last);
+        let (hashes, hints, last) = (&mut self.hashes, &mut self.hints, &mut self.last);
         let (users, contents) = (&mut self.users, &mut self.contents);
         let taken = leaves.of(batch, &mut |leaf| {
             // With the key every row has a tag.
             if let (Some(of), Some(hash)) = (leaf.of, leaf.hash) {
-                batched.push(hash);
+                hashes.push(hash);
                 hints.push(sidecar::hint(&hash));
                 users.push(of, leaf.seq, &hash);
                 contents.extend(leaf.content());
                 *last = leaf.seq;
             }
         });
-        self.stretch.extend(&self.batch);
-        self.batch.clear();
+        self.stretch.extend(&self.hashes);
+        self.hashes.clear();
         if let Err(error) = taken {
             self.broken = Some(format!("a row cannot become a leaf of the log: {error}"));
         }

@@ -285,7 +285,7 @@ fn assemble(
         key,
         tag_key,
         stretch: Span::new(log.tree.end()),
-        batch: Vec::new(),
+        hashes: Vec::new(),
         log,
         first,
         last,

@@ -107,7 +107,7 @@ enum Codes<'a> {
 impl<'a> CodedFields<'a> {
     /// None when a text is longer than a field can say.
     fn new(codes: &'a UInt16Array, texts: &StringArray, place: &Place) -> Option<CodedFields<'a>> {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(texts.len() + 1));
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(texts.len() + 2));
         ends.push(0);
         for text in texts {
             let text = text.unwrap_or_default();

@@ -96,11 +96,11 @@ impl Length for SegmentFile {
 }
 
 impl ChunkReader for SegmentFile {
-    type T = BufReader<From>;
+    type T = BufReader<Rest>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
         let file = self.clone();
-        Ok(BufReader::new(From { file, start }))
+        Ok(BufReader::new(Rest { file, start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
@@ -120,12 +120,12 @@ impl ChunkReader for SegmentFile {
 }
 
 /// The file from a place on.
-pub(super) struct From {
+pub(super) struct Rest {
     file: SegmentFile,
     start: u64,
 }
 
-impl Read for From {
+impl Read for Rest {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.0.file.read_at(buffer, self.start)?;
         self.start += count as u64;
